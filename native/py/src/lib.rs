@@ -1,0 +1,12 @@
+//! The module `vhdtool._native`: argument conversion, error mapping, GIL release. No logic.
+
+use pyo3::prelude::*;
+
+mod disk;
+mod error;
+
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::disk::{Disk, File};
+}

@@ -1,0 +1,124 @@
+"""Rules and what they find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from vhdtool.disk.facts import DiskFacts
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"  # upload, boot, provisioning or certification fails
+    WARNING = "warning"  # a documented recommendation, or breaks only in some flows
+    INFO = "info"  # worth a line, never a gate
+
+    @property
+    def rank(self) -> int:
+        """Order: the worse, the higher."""
+        return {"info": 1, "warning": 2, "error": 3}[self.value]
+
+
+class Profile(StrEnum):
+    """What the image is meant for."""
+
+    GEN1 = "azure-gen1"
+    GEN2 = "azure-gen2"
+    DATA_DISK = "data-disk"
+    GENERALIZED = "generalized"
+    SPECIALIZED = "specialized"
+    MARKETPLACE = "marketplace"
+
+
+@dataclass(frozen=True, slots=True)
+class FileLocation:
+    """A place in the image file; bytes."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLocation:
+    """A place on the virtual disk; bytes."""
+
+    offset: int
+    length: int
+
+
+Location = FileLocation | DiskLocation
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a rule yields: one sentence, lower case, actual value and expected one, no advice."""
+
+    message: str
+    location: Location | None = None
+    evidence: bytes = b""  # the bytes at the location that show it, at most 64
+
+
+@dataclass(frozen=True, slots=True)
+class Documentation:
+    """The fixed parts of a rule's docstring."""
+
+    what: str
+    why: str
+    fix: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A check with its documentation.
+
+    Attributes:
+        code: Family and number, never reused: `VHD007`.
+        name: Kebab case, names the fault, so that "ignore NAME" reads right.
+        profiles: What the rule applies to; empty means everything.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    profiles: frozenset[Profile]
+    since: str
+    documentation: Documentation
+    check: Callable[[DiskFacts], Iterator[Hit]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A hit and the rule that it hits; `severity` may be lower than the rule's for one hit."""
+
+    rule: Rule
+    hit: Hit
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFailure:
+    """A rule that crashed: a bug of ours, never silence."""
+
+    code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of checking one image."""
+
+    path: Path
+    facts: DiskFacts | None  # None: the file could not be opened at all (`error`)
+    profiles: tuple[Profile, ...]
+    findings: tuple[Finding, ...]  # worst first, then by code
+    failures: tuple[RuleFailure, ...]
+    error: str | None  # the file could not be read
+    hint: str | None = None
