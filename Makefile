@@ -1,0 +1,89 @@
+# Everything a developer or a user of a checkout needs. `make` alone prints this list.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .make
+CARGO := cargo
+FUZZ_SECONDS ?= 60
+MUTANTS ?= 2000
+NATIVE := $(shell find native/core native/py -name '*.rs' -o -name '*.toml' | grep -v /target/) \
+	native/Cargo.toml native/Cargo.lock pyproject.toml
+
+# Debian packages, by the command that each is needed for.
+DEMO_TOOLS := cc=gcc mkfs.ext4=e2fsprogs sfdisk=fdisk
+TEST_TOOLS := $(DEMO_TOOLS) qemu-img=qemu-utils sgdisk=gdisk xz=xz-utils zstd=zstd mkfs.vfat=dosfstools
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-rust test-python lint fmt soak fuzz bench clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMPS)/native ## make .venv with vhdtool and its native core in it
+
+demo: $(STAMPS)/native ## make a small disk, check it, convert it, check the result
+	@fixtures/need-tools $(DEMO_TOOLS)
+	@fixtures/demo $(BIN)/vhdtool
+
+test: test-rust test-python ## install what the tests need and run them
+
+test-rust: $(STAMPS)/tools
+	@fixtures/need-tools $(TEST_TOOLS)
+	$(CARGO) test --quiet --locked --manifest-path native/Cargo.toml -p vhdtool-core
+
+test-python: $(STAMPS)/native $(STAMPS)/dev
+	@fixtures/need-tools $(TEST_TOOLS)
+	$(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
+
+lint: $(STAMPS)/native $(STAMPS)/dev ## formatters, linters, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest vhdtool._native --allowlist native/stubtest-allowlist.txt
+	$(BIN)/lint-imports
+	$(CARGO) fmt --manifest-path native/Cargo.toml --all --check
+	$(CARGO) clippy --quiet --locked --manifest-path native/Cargo.toml --workspace --all-targets -- -D warnings
+
+fmt: $(STAMPS)/dev ## format Python and Rust
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(CARGO) fmt --manifest-path native/Cargo.toml --all
+
+soak: $(STAMPS)/native $(STAMPS)/dev ## thousands of damaged images, kills at random points (MUTANTS=2000)
+	@fixtures/need-tools $(TEST_TOOLS)
+	VHDTOOL_MUTANTS=$(MUTANTS) $(BIN)/python -m pytest -q -n auto -m soak --timeout 3600 tests/soak
+
+fuzz: $(STAMPS)/cargo-fuzz ## every fuzz target for FUZZ_SECONDS=60
+	fixtures/fuzz $(STAMPS)/tools-bin/bin $(FUZZ_SECONDS)
+
+bench: $(STAMPS)/native $(STAMPS)/dev ## time vhdtool beside qemu-img and print ratios
+	@fixtures/need-tools $(TEST_TOOLS)
+	$(BIN)/python -m benchmarks.ratios $(BENCH_ARGS)
+
+clean: ## remove what was built
+	rm -rf $(VENV) $(STAMPS) native/target native/fuzz/target vhdtool/_native*.so
+
+$(STAMPS)/tools:
+	@mkdir -p $(STAMPS)
+	@fixtures/need-tools cc=gcc
+	@fixtures/need-rust $(CARGO)
+	@touch $@
+
+$(STAMPS)/venv: $(STAMPS)/tools requirements/base.txt
+	@fixtures/need-venv $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/base.txt
+	@touch $@
+
+$(STAMPS)/native: $(STAMPS)/venv $(NATIVE)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet --locked
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/venv requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/cargo-fuzz: $(STAMPS)/tools
+	$(CARGO) install --quiet --locked --root $(STAMPS)/tools-bin cargo-fuzz
+	@touch $@
