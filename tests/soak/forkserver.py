@@ -80,7 +80,7 @@ def _child(argv: list[str], output: int) -> None:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever escapes is the finding
         print(f"escaped from main: {error!r}", file=sys.stderr)
     finally:
         sys.stdout.flush()

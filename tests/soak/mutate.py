@@ -8,12 +8,31 @@ import struct
 from tests.crc32c import crc32c
 
 SECTOR = 512
-EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE,
-            0xFFFFFFFF, 1 << 32, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 512, (1 << 64) - 1)  # fmt: skip
+EXTREMES = (
+    0,
+    1,
+    2,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFE,
+    0xFFFFFFFF,
+    1 << 32,
+    1 << 40,
+    (1 << 63) - 1,
+    1 << 63,
+    (1 << 64) - 512,
+    (1 << 64) - 1,
+)
 
 
 def mutate(image: bytes, number: int) -> bytes:
-    """Return damaged bytes; most mutants have their checksums mended, so that the damage is read."""
+    """Return damaged bytes; most have their checksums mended, so that it is read."""
     rng = random.Random(number)
     data = bytearray(image)
     for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
@@ -26,8 +45,16 @@ def mutate(image: bytes, number: int) -> bytes:
 def _place(data: bytearray, rng: random.Random) -> int:
     """Choose an offset, most often where the structures of the formats lie."""
     size = len(data)
-    regions = [(0, 4096), (max(0, size - 1024), size), (0x10000, 0x11000), (0x30000, 0x30100),
-               (0x200000, 0x210000), (0x100000, 0x102000), (0x300000, 0x301000), (512, 2048)]  # fmt: skip
+    regions = [
+        (0, 4096),
+        (max(0, size - 1024), size),
+        (0x10000, 0x11000),
+        (0x30000, 0x30100),
+        (0x200000, 0x210000),
+        (0x100000, 0x102000),
+        (0x300000, 0x301000),
+        (512, 2048),
+    ]
     start, end = rng.choice(regions) if rng.random() < 0.9 else (0, size)
     return rng.randrange(start, end) % max(1, size)
 
@@ -65,8 +92,12 @@ def mend_checksums(data: bytearray) -> None:
             _ones_complement(data, offset, SECTOR, 64)
     if data[512:520] == b"cxsparse":
         _ones_complement(data, 512, 1024, 36)
-    for offset, length, signature in ((0x10000, 4096, b"head"), (0x20000, 4096, b"head"),
-                                      (0x30000, 0x10000, b"regi"), (0x40000, 0x10000, b"regi")):  # fmt: skip
+    for offset, length, signature in (
+        (0x10000, 4096, b"head"),
+        (0x20000, 4096, b"head"),
+        (0x30000, 0x10000, b"regi"),
+        (0x40000, 0x10000, b"regi"),
+    ):
         if data[offset : offset + 4] == signature and len(data) >= offset + length:
             struct.pack_into("<I", data, offset + 4, 0)
             struct.pack_into("<I", data, offset + 4, crc32c(bytes(data[offset : offset + length])))

@@ -21,7 +21,7 @@ _OPENERS = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 
 
 def corpus_images() -> Iterator[tuple[str, bytes]]:
-    """Yield name and bytes of the corpus's disks that are small enough to mutate by the thousand."""
+    """Yield name and bytes of the corpus's disks that are small enough to mutate."""
     for path in sorted((CORPUS / "disks").glob("*/*")):
         opener = _OPENERS.get(path.suffix)
         name = path.stem if opener else path.name

@@ -47,8 +47,16 @@ def test_killed_convert_leaves_the_destination_absent_old_or_whole(
     folder = tmp_path / "out"
     folder.mkdir()
     output = folder / "out.vhd"
-    command = ["convert", "--force", "--uuid", "00000000-0000-4000-8000-000000000001",
-               "--timestamp", "2026-01-01T00:00:00Z", str(dynamic), str(output)]  # fmt: skip
+    command = [
+        "convert",
+        "--force",
+        "--uuid",
+        "00000000-0000-4000-8000-000000000001",
+        "--timestamp",
+        "2026-01-01T00:00:00Z",
+        str(dynamic),
+        str(output),
+    ]
     source = sha256(dynamic)
     rng = random.Random(7)
     with ForkServer() as server:
