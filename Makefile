@@ -10,30 +10,28 @@ NATIVE := $(shell find native/core native/py -name '*.rs' -o -name '*.toml' | gr
 	native/Cargo.toml native/Cargo.lock pyproject.toml
 
 # Debian packages, by the command that each is needed for.
-DEMO_TOOLS := cc=gcc mkfs.ext4=e2fsprogs sfdisk=fdisk
+NO_VENV := $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv=python3-venv)
+DEMO_TOOLS := cc=gcc $(NO_VENV) mkfs.ext4=e2fsprogs sfdisk=fdisk
 TEST_TOOLS := $(DEMO_TOOLS) qemu-img=qemu-utils sgdisk=gdisk xz=xz-utils zstd=zstd mkfs.vfat=dosfstools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-rust test-python lint fmt soak fuzz bench clean
+.PHONY: help setup demo test test-rust test-python lint fmt soak fuzz bench clean demo-tools test-tools
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMPS)/native ## make .venv with vhdtool and its native core in it
+setup: demo-tools $(STAMPS)/native ## make .venv with vhdtool and its native core in it
 
-demo: $(STAMPS)/native ## make a small disk, check it, convert it, check the result
-	@fixtures/need-tools $(DEMO_TOOLS)
+demo: demo-tools $(STAMPS)/native ## make a small disk, check it, convert it, check the result
 	@fixtures/demo $(BIN)/vhdtool
 
 test: test-rust test-python ## install what the tests need and run them
 
-test-rust: $(STAMPS)/tools
-	@fixtures/need-tools $(TEST_TOOLS)
+test-rust: test-tools $(STAMPS)/tools
 	$(CARGO) test --quiet --locked --manifest-path native/Cargo.toml -p vhdtool-core
 
-test-python: $(STAMPS)/native $(STAMPS)/dev
-	@fixtures/need-tools $(TEST_TOOLS)
+test-python: test-tools $(STAMPS)/native $(STAMPS)/dev
 	$(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
 lint: $(STAMPS)/native $(STAMPS)/dev ## formatters, linters, types, layers
@@ -50,28 +48,31 @@ fmt: $(STAMPS)/dev ## format Python and Rust
 	$(BIN)/ruff check --fix .
 	$(CARGO) fmt --manifest-path native/Cargo.toml --all
 
-soak: $(STAMPS)/native $(STAMPS)/dev ## thousands of damaged images, kills at random points (MUTANTS=2000)
-	@fixtures/need-tools $(TEST_TOOLS)
+soak: test-tools $(STAMPS)/native $(STAMPS)/dev ## thousands of damaged images, kills at random points
 	VHDTOOL_MUTANTS=$(MUTANTS) $(BIN)/python -m pytest -q -n auto -m soak --timeout 3600 tests/soak
 
 fuzz: $(STAMPS)/cargo-fuzz ## every fuzz target for FUZZ_SECONDS=60
 	fixtures/fuzz $(STAMPS)/tools-bin/bin $(FUZZ_SECONDS)
 
-bench: $(STAMPS)/native $(STAMPS)/dev ## time vhdtool beside qemu-img and print ratios
-	@fixtures/need-tools $(TEST_TOOLS)
+bench: test-tools $(STAMPS)/native $(STAMPS)/dev ## time vhdtool beside qemu-img and print ratios
 	$(BIN)/python -m benchmarks.ratios $(BENCH_ARGS)
+
+demo-tools:
+	@fixtures/need-tools $(DEMO_TOOLS)
+
+test-tools:
+	@fixtures/need-tools $(TEST_TOOLS)
 
 clean: ## remove what was built
 	rm -rf $(VENV) $(STAMPS) native/target native/fuzz/target vhdtool/_native*.so
 
 $(STAMPS)/tools:
 	@mkdir -p $(STAMPS)
-	@fixtures/need-tools cc=gcc
 	@fixtures/need-rust $(CARGO)
 	@touch $@
 
 $(STAMPS)/venv: $(STAMPS)/tools requirements/base.txt
-	@fixtures/need-venv $(PYTHON)
+	@fixtures/need-python $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/base.txt
 	@touch $@
