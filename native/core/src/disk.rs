@@ -231,9 +231,9 @@ impl Iterator for Extents<'_> {
             Err(error) => return Some(Err(error)),
         };
         let mut extent = Extent { offset: first.offset, length: first.length, kind: first.kind() };
-        while let Some(Ok(next)) = self.segments.next_if(|next| {
-            next.as_ref().is_ok_and(|next| next.kind() == extent.kind)
-        }) {
+        while let Some(Ok(next)) =
+            self.segments.next_if(|next| next.as_ref().is_ok_and(|next| next.kind() == extent.kind))
+        {
             extent.length += next.length;
         }
         Some(Ok(extent))

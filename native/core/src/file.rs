@@ -115,7 +115,8 @@ impl File {
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
-                    let context = format!("cannot read {} at offset {offset:#x}", self.path.display());
+                    let context =
+                        format!("cannot read {} at offset {offset:#x}", self.path.display());
                     return Err(Error::io(context, source));
                 }
             }
@@ -131,9 +132,9 @@ impl File {
 
     fn apply_patches(&self, offset: u64, buffer: &mut [u8]) {
         let end = offset.saturating_add(buffer.len() as u64);
-        let first = self
-            .patches
-            .partition_point(|patch| patch.offset.saturating_add(patch.bytes.len() as u64) <= offset);
+        let first = self.patches.partition_point(|patch| {
+            patch.offset.saturating_add(patch.bytes.len() as u64) <= offset
+        });
         for patch in self.patches[first..].iter().take_while(|patch| patch.offset < end) {
             let start = patch.offset.max(offset);
             let stop = (patch.offset + patch.bytes.len() as u64).min(end);
@@ -257,15 +258,16 @@ mod tests {
     #[test]
     fn later_patches_win_and_stay_disjoint() {
         let flat = flatten(vec![patch(0, 1, 10), patch(4, 2, 2), patch(8, 3, 8), patch(20, 4, 1)]);
-        let mut seen = vec![0u8; 24];
+        let mut seen = [0u8; 24];
         for piece in &flat {
             let start = usize::try_from(piece.offset).unwrap();
             seen[start..start + piece.bytes.len()].copy_from_slice(&piece.bytes);
         }
         assert_eq!(seen[..16], [1, 1, 1, 1, 2, 2, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3]);
         assert_eq!(seen[20], 4);
-        assert!(flat.windows(2).all(|pair| {
-            pair[0].offset + pair[0].bytes.len() as u64 <= pair[1].offset
-        }));
+        assert!(
+            flat.windows(2)
+                .all(|pair| { pair[0].offset + pair[0].bytes.len() as u64 <= pair[1].offset })
+        );
     }
 }

@@ -4,9 +4,15 @@
 //! are written once above it. Every number that comes from a disk is checked before it is used.
 #![forbid(unsafe_code)]
 
+pub mod bitmap;
 pub mod disk;
 pub mod error;
 pub mod file;
 pub mod flat;
+pub mod slice;
+pub mod table;
+pub mod vhd;
+pub mod vhdx;
+pub mod vhdx_log;
 
 pub use error::{Error, Result};

@@ -4,9 +4,12 @@ use pyo3::prelude::*;
 
 mod disk;
 mod error;
+mod report;
 
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
     use crate::disk::{Disk, File};
+    #[pymodule_export]
+    use crate::report::{VhdxLogReport, crc32c, vhdx_replay_log};
 }
