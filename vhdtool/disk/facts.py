@@ -98,7 +98,7 @@ class VhdxFacts:
     logical_sector_size: int | None
     physical_sector_size: int | None
     disk_id: UUID | None
-    problems: tuple[tuple[int, str], ...]  # (file offset, one sentence) for each structure that fails
+    problems: tuple[tuple[int, str], ...]  # (file offset, one sentence) for each that fails
     table: VhdxTableReport | None
     parent: ParentFacts | None
 
@@ -160,13 +160,13 @@ class PartitionFacts:
 
     mbr: MasterBootRecord | None  # None: no 55 AA at byte 510
     primary_gpt: GptFacts | None  # None: no "EFI PART" at LBA 1
-    backup_gpt: GptFacts | None  # at the place the primary names, else at the last LBA, else searched
+    backup_gpt: GptFacts | None  # where the primary says, else at the last LBA, else searched
     gpt_at_4096: bool  # a GPT header lies at byte 4096: made for 4096-byte sectors
     partitions: tuple[Partition, ...]  # from the primary GPT, else the backup, else the MBR
     bare_signature: Signature | None  # a file system from byte 0 on, without a partition table
     first_mib: bytes  # the first MiB of the disk, shorter on a smaller disk
     last_sector: bytes
-    problems: tuple[tuple[int, str], ...]  # (disk offset, sentence): loops, entries that cannot be read
+    problems: tuple[tuple[int, str], ...]  # (disk offset, sentence): loops, unreadable entries
 
 
 @dataclass(frozen=True, slots=True)

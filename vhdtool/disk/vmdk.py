@@ -1,0 +1,101 @@
+"""VMDK images through libvmdk: sparse, streamOptimized, flat, in one file or several."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from vhdtool import _native
+from vhdtool.errors import CorruptImage, UnsupportedImage
+from vhdtool.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NO_PARENT = 0xFFFF_FFFF
+_SPARSE_MAGIC = b"KDMV"
+_MAX_EXTENTS = 1024
+
+
+class VmdkReader:
+    """An opened VMDK, for `_native.Disk.reader`. libvmdk has one position: reads take turns."""
+
+    def __init__(self, handle: Any, files: list[IO[bytes]]) -> None:
+        """Keep a handle whose extents are open, and the files that it reads."""
+        self._handle = handle
+        self._files = files
+        self._lock = threading.Lock()
+        self.size: int = handle.get_media_size()
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Read `length` bytes; fewer only at the end of the disk."""
+        with self._lock:
+            data: bytes = self._handle.read_buffer_at_offset(length, offset)
+        return data
+
+
+def open_vmdk(path: Path) -> _native.Disk:
+    """Open a VMDK; extents in other files come from the image's own folder only.
+
+    Raises:
+        UnsupportedImage: libvmdk is not installed, or the disk needs a parent or a device.
+        CorruptImage: libvmdk cannot read it.
+    """
+    try:
+        import pyvmdk
+    except ImportError as error:
+        raise UnsupportedImage(
+            "VMDK: the reader libvmdk is not installed", hint="pip install 'vhdtool[vmdk]'"
+        ) from error
+    handle = pyvmdk.handle()
+    files: list[IO[bytes]] = []
+    try:
+        handle.open(str(path))
+        _check_stands_alone(handle)
+        files.extend(extent.open("rb") for extent in _extent_paths(handle, path))
+        handle.open_extent_data_files_as_file_objects(files)
+        reader = VmdkReader(handle, files)
+    except OSError as error:
+        for file in files:
+            file.close()
+        if error.errno is not None:
+            raise
+        raise CorruptImage("VMDK", actual=f"libvmdk says: {printable(str(error))}") from error
+    return _native.Disk.reader(reader, reader.size)
+
+
+def _check_stands_alone(handle: Any) -> None:
+    if handle.get_parent_content_identifier() != _NO_PARENT or handle.get_parent_filename():
+        raise UnsupportedImage(
+            "VMDK",
+            actual="a delta link that needs its parent",
+            expected="a disk that stands alone",
+            hint="consolidate the snapshots, or convert the chain with `qemu-img convert` first",
+        )
+
+
+def _extent_paths(handle: Any, path: Path) -> Iterator[Path]:
+    count = handle.get_number_of_extents()
+    if count > _MAX_EXTENTS:
+        raise UnsupportedImage(
+            "VMDK", actual=f"{count} extents", expected=f"at most {_MAX_EXTENTS}"
+        )
+    with path.open("rb") as file:
+        is_sparse_file = file.read(4) == _SPARSE_MAGIC
+    if is_sparse_file and count == 1:
+        # The descriptor inside keeps the old name when the file is renamed.
+        yield path
+        return
+    folder = path.resolve().parent
+    for index in range(count):
+        name = handle.get_extent_descriptor(index).get_filename() or ""
+        extent = folder / name
+        if not name or Path(name).name != name or extent.resolve().parent != folder:
+            raise UnsupportedImage(
+                "VMDK extent",
+                actual=f"{printable(name)!r}",
+                expected="a file beside the image",
+                hint="move the extents into the folder of the descriptor",
+            )
+        yield extent
