@@ -1,0 +1,122 @@
+"""The command line: finds the command, runs it, turns what it raises into an exit status."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from vhdtool import __version__
+from vhdtool.cli.guard import guarded, prepare_streams
+
+# Name and one line of help. A command's module is imported only when the command runs, so that
+# `vhdtool --help` costs nothing; its docstring and EXAMPLES are the long help.
+COMMANDS = {
+    "check": "Say what would fail on Azure, and why",
+    "info": "Show every structure of an image",
+    "map": "Show where an image holds data",
+    "convert": "Write any image as a fixed VHD for Azure, or as a dynamic VHD or raw disk",
+    "compare": "Tell whether two images hold the same disk",
+    "repair": "Mend footers, checksums, the GPT backup and the alignment",
+    "rule": "Explain a rule of `check`",
+}
+
+_EPILOG = """\
+Examples:
+  vhdtool check disk.vhd
+  vhdtool convert disk.vhdx disk.vhd
+  vhdtool rule VHD007
+
+Exit status: 0 clean; 1 findings, or different; 2 wrong usage or configuration; 3 the input
+cannot be read or is no image; 4 the output could not be written; 70 a bug in vhdtool;
+128+N ended by signal N."""
+
+
+def _write_lines(formatter: Any, text: str | None) -> None:
+    if text:
+        formatter.write_paragraph()
+        for line in text.splitlines():
+            formatter.write(f"{line}\n")
+
+
+class _Command(TyperCommand):
+    """A command whose examples keep their line breaks in `--help`."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        _write_lines(formatter, self.epilog)
+
+
+class _LazyGroup(TyperGroup):
+    """The group of all commands, each imported when it is needed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = _load(cmd_name)
+        return self.commands[cmd_name]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, COMMANDS)
+            ctx.fail(
+                f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else "")
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        _write_lines(formatter, self.epilog)
+
+
+def _load(name: str) -> Any:
+    module = import_module(f"vhdtool.cli.{name}")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name, cls=_Command, epilog=module.EXAMPLES, short_help=COMMANDS[name])(
+        module.run
+    )
+    return get_command(single)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vhdtool {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    epilog=_EPILOG,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print it.")
+    ] = False,
+) -> None:
+    """Check, convert and repair virtual disks for Azure, before they are uploaded."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit status; nothing is raised."""
+    prepare_streams()
+    return guarded(lambda: get_command(app).main(arguments, "vhdtool", standalone_mode=False))
