@@ -225,11 +225,16 @@ class Output:
     """
 
     def __new__(cls, path: str | PathLike[str]) -> Output: ...
-    def write_at(self, offset: int, data: bytes) -> None: ...
-    def read_at(self, offset: int, length: int) -> bytes: ...
-    def set_len(self, length: int) -> None: ...
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Write all of `data` at `offset`."""
+    def set_len(self, length: int) -> None:
+        """Make the file `length` bytes long; new bytes are a hole."""
+    def file(self) -> File:
+        """Return what was written so far, for reading."""
+    def settle(self) -> None:
+        """Bring what was written to storage and drop it from the cache."""
     def disk(self, offset: int, size: int) -> Disk:
-        """Return what was written so far, read back from storage and not from the cache."""
+        """Return what was written so far as a disk, read back from storage (`settle`)."""
     def commit(self, *, replace: bool = False) -> None:
         """Write everything to storage and give the file its name; FileExistsError unless `replace`."""
     def abort(self) -> None:
@@ -239,7 +244,9 @@ class Output:
 class Digests:
     """Checksums of every non-zero chunk that a copy wrote, to verify it by."""
 
-    data_bytes: int
+    @property
+    def chunks(self) -> int:
+        """How many chunks of 2 MiB are not all zero."""
 
 @final
 class CopyStats:
@@ -248,10 +255,16 @@ class CopyStats:
     read_bytes: int  # source data read
     written_bytes: int  # bytes written, zeros between them not counted
     size: int  # bytes of the virtual disk
-    digests: Digests
+    digests: Digests | None  # if they were asked for
 
 def copy_flat(
-    job: Job, source: Disk, output: Output, *, offset: int = 0, threads: int | None = None
+    job: Job,
+    source: Disk,
+    output: Output,
+    *,
+    offset: int = 0,
+    threads: int | None = None,
+    digests: bool = False,
 ) -> CopyStats:
     """Copy the disk's non-zero bytes to `output` from `offset` on, sparse, in parallel."""
 
@@ -264,6 +277,7 @@ def copy_dynamic(
     block_size: int,
     table_entries: int,
     threads: int | None = None,
+    digests: bool = False,
 ) -> tuple[bytes, int, CopyStats]:
     """Copy to the blocks of a dynamic VHD, in order, from file offset `first_block` on.
 
@@ -281,7 +295,12 @@ class Stream:
         """Return the first bytes without using them up (at most 1 MiB)."""
 
 def copy_stream(
-    job: Job, stream: Stream, output: Output, *, limit: int | None = None
+    job: Job,
+    stream: Stream,
+    output: Output,
+    *,
+    limit: int | None = None,
+    digests: bool = False,
 ) -> CopyStats:
     """Write a stream sparsely from offset 0; `size` is its length. More than `limit` is an error."""
 

@@ -44,6 +44,15 @@ impl File {
         Ok(Self { handle: Arc::new(handle), path: path.to_owned(), size, patches: Vec::new() })
     }
 
+    /// The file behind an open handle, under the name that messages call it by.
+    pub fn from_handle(handle: fs::File, path: &Path) -> Result<Self> {
+        let metadata = handle.metadata();
+        let size = metadata
+            .map_err(|source| Error::io(format!("cannot stat {}", path.display()), source))?
+            .len();
+        Ok(Self { handle: Arc::new(handle), path: path.to_owned(), size, patches: Vec::new() })
+    }
+
     /// The same file seen through `patches` (later ones win) and with another length.
     #[must_use]
     pub fn with_patches(&self, patches: Vec<Patch>, size: u64) -> Self {

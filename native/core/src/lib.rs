@@ -5,14 +5,23 @@
 #![forbid(unsafe_code)]
 
 pub mod bitmap;
+pub mod buffer;
+pub mod compare;
+pub mod copy;
+pub mod digest;
 pub mod disk;
 pub mod error;
 pub mod file;
 pub mod flat;
+pub mod job;
+pub mod output;
+pub mod planner;
 pub mod slice;
+pub mod stream;
 pub mod table;
 pub mod vhd;
 pub mod vhdx;
 pub mod vhdx_log;
+pub mod zero;
 
 pub use error::{Error, Result};

@@ -2,12 +2,18 @@
 
 use pyo3::prelude::*;
 
+mod copy;
 mod disk;
 mod error;
 mod report;
 
 #[pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use crate::copy::{
+        Comparison, CopyStats, Digests, Job, Output, Stream, compare, copy_dynamic, copy_flat,
+        copy_stream, is_zero, verify,
+    };
     #[pymodule_export]
     use crate::disk::{Disk, File};
     #[pymodule_export]

@@ -1,0 +1,188 @@
+//! Bytes that come once: standard input and compressed files.
+
+use crate::copy::{Stats, Writer, default_threads};
+use crate::digest::Digests;
+use crate::error::{Error, Result};
+use crate::job::{Crew, Job};
+use crate::output::Output;
+use crate::planner::CHUNK;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+/// The most that can be looked at before it is read.
+const MOST_PEEKED: usize = 1 << 20;
+
+/// How a stream is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// As it is.
+    None,
+    /// gzip, any number of members.
+    Gzip,
+    /// xz, any number of streams.
+    Xz,
+    /// Zstandard, any number of frames.
+    Zstd,
+}
+
+/// A source that is read from its start to its end.
+pub struct Stream {
+    name: String,
+    reader: Box<dyn Read + Send>,
+    peeked: Vec<u8>,
+}
+
+impl Stream {
+    /// Opens a file, or standard input where there is no path.
+    pub fn open(path: Option<&Path>, compression: Compression) -> Result<Self> {
+        let name = path.map_or("standard input".to_owned(), |path| path.display().to_string());
+        let wrap = |source| Error::io(format!("cannot open {name}"), source);
+        let raw: Box<dyn Read + Send> = match path {
+            Some(path) => Box::new(fs::File::open(path).map_err(wrap)?),
+            None => Box::new(io::stdin()),
+        };
+        let reader: Box<dyn Read + Send> = match compression {
+            Compression::None => raw,
+            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(buffered(raw))),
+            Compression::Xz => {
+                Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(buffered(raw)))
+            }
+            Compression::Zstd => {
+                Box::new(zstd::stream::read::Decoder::with_buffer(buffered(raw)).map_err(wrap)?)
+            }
+        };
+        Ok(Self { name, reader, peeked: Vec::new() })
+    }
+
+    /// The first bytes, at most a MiB; they are read again later.
+    pub fn peek(&mut self, length: usize) -> Result<&[u8]> {
+        let have = self.peeked.len();
+        let length = length.min(MOST_PEEKED);
+        if have < length {
+            self.peeked.resize(length, 0);
+            let more = fill(&mut self.reader, &mut self.peeked[have..]);
+            self.peeked.truncate(have + *more.as_ref().unwrap_or(&0));
+            more.map_err(|source| Self::error(&self.name, have as u64, source))?;
+        }
+        Ok(&self.peeked[..length.min(self.peeked.len())])
+    }
+
+    /// Fills `buffer` as far as the stream goes.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ready = self.peeked.len().min(buffer.len());
+        buffer[..ready].copy_from_slice(&self.peeked[..ready]);
+        self.peeked.drain(..ready);
+        Ok(ready + fill(&mut self.reader, &mut buffer[ready..])?)
+    }
+
+    fn error(name: &str, offset: u64, source: io::Error) -> Error {
+        Error::io(format!("cannot read {name}, after {offset} bytes"), source)
+    }
+}
+
+fn buffered(raw: Box<dyn Read + Send>) -> io::BufReader<Box<dyn Read + Send>> {
+    io::BufReader::with_capacity(256 * 1024, raw)
+}
+
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Writes a stream sparsely from the start of `output`; [`Stats::size`] is its length.
+pub fn copy_stream(
+    job: &Job,
+    stream: &mut Stream,
+    output: &Output,
+    limit: Option<u64>,
+    with_digests: bool,
+) -> Result<Stats> {
+    job.start(None);
+    let writers = default_threads();
+    let writer = Writer::new(output, 0);
+    let digests = with_digests.then(Digests::default);
+    let (full_in, full_out) = sync_channel::<(u64, Vec<u8>)>(writers);
+    let (empty_in, empty_out) = sync_channel::<Vec<u8>>(2 * writers + 1);
+    for _ in 0..=2 * writers {
+        let _ = empty_in.send(vec![0; usize::try_from(CHUNK).unwrap_or(0)]);
+    }
+    let full_out = Mutex::new(full_out);
+    // Who takes it first reads the stream; it goes away with that thread and so ends the others.
+    let source = Mutex::new(Some((stream, full_in, empty_out)));
+    let size = Mutex::new(0);
+    Crew::default().run(writers + 1, |crew| {
+        let taken = source.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((stream, full, empty)) = taken {
+            let length = read_all(job, crew, stream, &full, &empty, limit)?;
+            *size.lock().unwrap_or_else(PoisonError::into_inner) = length;
+            return Ok(());
+        }
+        loop {
+            let next = full_out.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok((offset, bytes)) = next else { return Ok(()) };
+            if crew.has_failed() {
+                return Ok(());
+            }
+            if let Some(digests) = &digests {
+                digests.add(offset, &bytes);
+            }
+            writer.write(offset, &bytes)?;
+            let _ = empty_in.send(bytes);
+        }
+    })?;
+    let size = size.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if output.len()? < size {
+        output.set_len(size)?;
+    }
+    Ok(Stats { read: size, written: writer.written(), size, digests })
+}
+
+fn read_all(
+    job: &Job,
+    crew: &Crew,
+    stream: &mut Stream,
+    full: &std::sync::mpsc::SyncSender<(u64, Vec<u8>)>,
+    empty: &Receiver<Vec<u8>>,
+    limit: Option<u64>,
+) -> Result<u64> {
+    let mut offset = 0;
+    loop {
+        job.check()?;
+        if crew.has_failed() {
+            return Err(Error::Cancelled);
+        }
+        let wait = std::time::Duration::from_millis(100);
+        let Ok(mut buffer) = empty.recv_timeout(wait) else { continue };
+        buffer.resize(usize::try_from(CHUNK).unwrap_or(0), 0);
+        let read = stream.read(&mut buffer);
+        let read = read.map_err(|source| Stream::error(&stream.name, offset, source))?;
+        if read == 0 {
+            return Ok(offset);
+        }
+        buffer.truncate(read);
+        let place = offset;
+        offset += read as u64;
+        if limit.is_some_and(|limit| offset > limit) {
+            return Err(Error::Invalid(format!(
+                "{} holds more than {} bytes",
+                stream.name,
+                limit.unwrap_or(0)
+            )));
+        }
+        job.advance(read as u64);
+        if full.send((place, buffer)).is_err() {
+            return Err(Error::Cancelled);
+        }
+    }
+}
