@@ -7,6 +7,7 @@ So a footer counts only where its checksum and its sizes say that it is this fil
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import Located
@@ -21,13 +22,16 @@ from vhdtool.formats.vhd import (
     DiskType,
     Footer,
 )
-from vhdtool.units import MIB, SECTOR_SIZE
+from vhdtool.units import KIB, MIB, SECTOR_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vhdtool._native import File
 
 # How far before the end of a file a footer is looked for that bytes were appended to.
 SEARCH_LENGTH = 4 * MIB
+_SEARCH_PIECE = 256 * KIB
 _MAX_CANDIDATES = 4096
 _SPARSE_TYPES = (DiskType.DYNAMIC, DiskType.DIFFERENCING)
 
@@ -172,20 +176,26 @@ def _before_trailing_bytes(file: File, copy: Located[Footer] | None) -> Located[
     It must be sound, and say of itself that the disk ends where it stands, or be the twin of a
     sound copy at the start: anything less may be guest data.
     """
-    start = max(0, file.size - SEARCH_LENGTH)
-    data = file.read_at(start, SEARCH_LENGTH)
-    if FOOTER_COOKIE not in data:  # several times as fast as to search backwards
-        return None
-    end = len(data)
-    for _ in range(_MAX_CANDIDATES):
-        at = data.rfind(FOOTER_COOKIE, 0, end)
-        if at < 0 or start + at == 0:
-            return None
-        located = _trailed(data[at : at + FOOTER_SIZE], start + at, copy)
+    for offset in islice(_cookies_backwards(file), _MAX_CANDIDATES):
+        located = _trailed(file.read_at(offset, FOOTER_SIZE), offset, copy)
         if located is not None:
             return located
-        end = at + len(FOOTER_COOKIE) - 1
     return None
+
+
+def _cookies_backwards(file: File) -> Iterator[int]:
+    """Yield where cookies are, the last first; in pieces, which is several times as fast."""
+    overlap = len(FOOTER_COOKIE) - 1
+    start = file.size
+    while start > max(0, file.size - SEARCH_LENGTH):
+        start = max(0, start - _SEARCH_PIECE)
+        piece = file.read_at(start, _SEARCH_PIECE + overlap)
+        # Forwards first: most pieces have none, and to search backwards is slow.
+        end = len(piece) if FOOTER_COOKIE in piece else 0
+        while (at := piece.rfind(FOOTER_COOKIE, 0, end)) >= 0:
+            if start + at > 0:
+                yield start + at
+            end = at + overlap
 
 
 def _trailed(raw: bytes, offset: int, copy: Located[Footer] | None) -> Located[Footer] | None:

@@ -138,6 +138,16 @@ def _header_faults(header: DynamicHeader) -> Iterator[tuple[str, str]]:
         yield f"block size is {size}", f"a power of two, {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE}"
 
 
+def has_sound_table(file: _native.File, vhd: VhdFacts) -> bool:
+    """Whether footer and header are good enough to look at the block allocation table."""
+    footer = vhd.active.value
+    try:
+        _check_dynamic(file, vhd, footer)
+    except CorruptImage:
+        return False
+    return footer.is_plausible
+
+
 def needed_entries(footer: Footer, header: DynamicHeader) -> int:
     """Return how many table entries the disk's size needs."""
     return -(-footer.current_size // header.block_size)

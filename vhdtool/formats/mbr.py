@@ -15,6 +15,7 @@ from vhdtool.units import SECTOR_SIZE
 BOOT_SIGNATURE = b"\x55\xaa"
 TABLE_OFFSET = 446
 ENTRY_SIZE = 16
+ACTIVE = 0x80
 PROTECTIVE_TYPE = 0xEE
 EXTENDED_TYPES = frozenset((0x05, 0x0F, 0x85))
 
