@@ -43,9 +43,7 @@ def run(
         Path | None,
         typer.Option("--output", "-o", metavar="COPY", help="Write a mended copy instead."),
     ] = None,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Take back an interrupted repair.")
-    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back an interrupted repair.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing COPY.")] = False,
 ) -> int:
     """Mend an image where it is damaged in a way that is understood."""

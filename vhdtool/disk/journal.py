@@ -106,7 +106,7 @@ def start(image: Path, journal: Journal) -> None:
         OutputError: The journal or the image cannot be written.
     """
     with _writing(image), _opened(image) as file:
-        if os.fstat(file.fileno()).st_size != journal.old_size:
+        if not _is_old(file, journal):
             raise OutputError(f"{image}: changed while it was read", hint="try again")
         _save(journal_path(image), journal.encode())
         _make(file, image, journal)
@@ -134,22 +134,38 @@ def undo(image: Path, journal: Journal) -> None:
 
 def _make(file: BinaryIO, image: Path, journal: Journal) -> None:
     """Write the new state. Every step may be done again, from any state between."""
-    if os.fstat(file.fileno()).st_size < journal.new_size:
-        file.truncate(journal.new_size)
+    if _size(file) < journal.new_size:
+        _set_size(file, journal.new_size)
     for span in journal.spans:
-        file.seek(span.offset)
-        file.write(span.after)
-        file.flush()
+        _write_span(file, span)
     os.fsync(file.fileno())
-    if os.fstat(file.fileno()).st_size != journal.new_size:
-        file.truncate(journal.new_size)
+    if _size(file) != journal.new_size:
+        _set_size(file, journal.new_size)
         os.fsync(file.fileno())
-    journal_path(image).unlink()
-    _sync_folder(image.parent)
+    _remove(journal_path(image))
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _set_size(file: BinaryIO, size: int) -> None:
+    file.truncate(size)
+
+
+def _write_span(file: BinaryIO, span: Span) -> None:
+    file.seek(span.offset)
+    file.write(span.after)
+    file.flush()
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+    _sync_folder(path.parent)
 
 
 def _require_match(file: BinaryIO, image: Path, journal: Journal) -> None:
-    size = os.fstat(file.fileno()).st_size
+    size = _size(file)
     sizes = (journal.old_size, journal.new_size)
     where: int | None = None
     if size in sizes:
@@ -167,6 +183,17 @@ def _require_match(file: BinaryIO, image: Path, journal: Journal) -> None:
         hint="the journal belongs to another image, or the image was changed since; nothing was "
         "written",
     )
+
+
+def _is_old(file: BinaryIO, journal: Journal) -> bool:
+    """Whether the file is still what the change was planned for."""
+    if _size(file) != journal.old_size:
+        return False
+    for span in journal.spans:
+        file.seek(span.offset)
+        if file.read(len(span.before)) != span.before:
+            return False
+    return True
 
 
 def _strangers(file: BinaryIO, journal: Journal) -> Iterator[int]:
