@@ -290,7 +290,10 @@ class Stream:
 
     @staticmethod
     def open(path: str | PathLike[str] | None, compression: str | None = None) -> Stream:
-        """Open a file, or standard input for None; `compression` is gzip, xz, zstd or None."""
+        """Open a file, or standard input for None.
+
+        `compression` is gzip, xz, zstd, detect (one of these, by the first bytes) or None.
+        """
     def peek(self, length: int) -> bytes:
         """Return the first bytes without using them up (at most 1 MiB)."""
 

@@ -26,7 +26,16 @@ pub enum Compression {
     Xz,
     /// Zstandard, any number of frames.
     Zstd,
+    /// One of these, by the first bytes.
+    Detect,
 }
+
+/// What the formats start with: RFC 1952, the .xz format 2.1.1.1, RFC 8878.
+const MAGICS: [(&[u8], Compression); 3] = [
+    (&[0x1F, 0x8B, 0x08], Compression::Gzip),
+    (&[0xFD, b'7', b'z', b'X', b'Z', 0], Compression::Xz),
+    (&[0x28, 0xB5, 0x2F, 0xFD], Compression::Zstd),
+];
 
 /// A source that is read from its start to its end.
 pub struct Stream {
@@ -44,8 +53,12 @@ impl Stream {
             Some(path) => Box::new(fs::File::open(path).map_err(wrap)?),
             None => Box::new(io::stdin()),
         };
+        let (raw, compression) = match compression {
+            Compression::Detect => detect(raw).map_err(wrap)?,
+            known => (raw, known),
+        };
         let reader: Box<dyn Read + Send> = match compression {
-            Compression::None => raw,
+            Compression::None | Compression::Detect => raw,
             Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(buffered(raw))),
             Compression::Xz => {
                 Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(buffered(raw)))
@@ -81,6 +94,16 @@ impl Stream {
     fn error(name: &str, offset: u64, source: io::Error) -> Error {
         Error::io(format!("cannot read {name}, after {offset} bytes"), source)
     }
+}
+
+/// Tells how a stream is compressed, and gives it back whole.
+fn detect(mut raw: Box<dyn Read + Send>) -> io::Result<(Box<dyn Read + Send>, Compression)> {
+    let mut head = vec![0; 6];
+    let length = fill(&mut raw, &mut head)?;
+    head.truncate(length);
+    let found = MAGICS.iter().find(|(magic, _)| head.starts_with(magic));
+    let compression = found.map_or(Compression::None, |&(_, compression)| compression);
+    Ok((Box::new(io::Cursor::new(head).chain(raw)), compression))
 }
 
 fn buffered(raw: Box<dyn Read + Send>) -> io::BufReader<Box<dyn Read + Send>> {

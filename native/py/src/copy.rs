@@ -159,8 +159,9 @@ impl Stream {
             Some("gzip") => Compression::Gzip,
             Some("xz") => Compression::Xz,
             Some("zstd") => Compression::Zstd,
+            Some("detect") => Compression::Detect,
             Some(other) => {
-                let message = format!("compression {other:?} is none of gzip, xz, zstd");
+                let message = format!("compression {other:?} is none of gzip, xz, zstd, detect");
                 return Err(PyValueError::new_err(message));
             }
         };
