@@ -54,10 +54,11 @@ def detect(file: File) -> Detected:
         known = disk_type in _VHD_FORMATS
         vhd_format = _VHD_FORMATS[DiskType(disk_type)] if known else ImageFormat.VHD_OTHER
         return Detected(vhd_format, footers)
-    return Detected(_by_magic(file.read_at(0, _HEAD_LENGTH), file.size))
+    return Detected(by_magic(file.read_at(0, _HEAD_LENGTH), file.size))
 
 
-def _by_magic(head: bytes, file_size: int) -> ImageFormat:
+def by_magic(head: bytes, file_size: int) -> ImageFormat:
+    """Tell a format from the first bytes of a file; a VHD is not told by them."""
     for offset, magic, image_format in _MAGICS:
         if head.startswith(magic, offset):
             return image_format

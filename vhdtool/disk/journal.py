@@ -99,6 +99,21 @@ def find_journal(image: Path) -> Journal | None:
         ) from error
 
 
+def require_settled(image: Path) -> None:
+    """Refuse an image that is between its old and its new state.
+
+    Raises:
+        CorruptImage: An interrupted change waits to be completed or undone.
+    """
+    path = journal_path(image)
+    if path.exists():
+        raise CorruptImage(
+            f"{image}",
+            actual=f"a change of it was interrupted ({path.name} is there)",
+            hint="complete it with `vhdtool repair`, or take it back with `vhdtool repair --undo`",
+        )
+
+
 def start(image: Path, journal: Journal) -> None:
     """Write down a change, then make it.
 
