@@ -123,7 +123,7 @@ def _mismatch(path: Path, wanted: Wanted, identity: Identity) -> ParentMismatch:
 
 def _not_found(child: Path, wanted: Wanted, searched: Sequence[Path]) -> ParentNotFound:
     names = dict.fromkeys(printable(name) for _, name in wanted.names)
-    named = " or ".join(repr(name) for name in names) or "a file that the image does not name"
+    named = " or ".join(f"'{name}'" for name in names) or "a file that the image does not name"
     identifier = f" ({wanted.identifiers[0]})" if wanted.identifiers else ""
     places = ", ".join(printable(str(path)) for path in searched) or "nothing that may be searched"
     return ParentNotFound(

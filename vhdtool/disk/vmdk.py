@@ -94,7 +94,7 @@ def _extent_paths(handle: Any, path: Path) -> Iterator[Path]:
         if not name or Path(name).name != name or extent.resolve().parent != folder:
             raise UnsupportedImage(
                 "VMDK extent",
-                actual=f"{printable(name)!r}",
+                actual=f"'{printable(name)}'",
                 expected="a file beside the image",
                 hint="move the extents into the folder of the descriptor",
             )
