@@ -94,9 +94,9 @@ def _print_text(image: Image, limit: int) -> None:
     for row in picture.rows():
         print(row)
     print(f"\n{LEGEND}; {picture.scale()}\n")
-    for kind, total in picture.totals.items():
+    for extent_kind, total in picture.totals.items():
         share = total / image.size if image.size else 0
-        print(f"{_KINDS[kind]:<6}{share:>6.1%}  {human_size(total)}")
+        print(f"{_KINDS[extent_kind]:<6}{share:>6.1%}  {human_size(total)}")
     if listed:
         print(f"\n{'offset':>16}  {'length':>16}  kind")
         print("\n".join(listed))
