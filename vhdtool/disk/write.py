@@ -75,6 +75,7 @@ def write_dynamic(
     )
     entries = bytearray(table.ljust(layout.first_block - layout.table_offset, b"\xff"))
     if request.verify:
+        output.set_len(end)
         output.write_at(layout.table_offset, bytes(entries))
         require_copied(_reopened(output, layout, image.size), stats, job)
     pieces, end = _patch_blocks(layout, entries, end, patches)
