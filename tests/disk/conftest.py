@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def qemu_img() -> str:
     path = shutil.which("qemu-img")
     if path is None:

@@ -16,14 +16,14 @@ from vhdtool.units import MIB, SECTOR_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vhdtool.disk.disk import Disk
+    from vhdtool.disk.image import Image
 
 # Real disks have a handful; a hostile table may have 32768, each of which would cost reads.
 _MAX_EXAMINED = 128
 _SEARCH_LENGTH = MIB
 
 
-def read_partitions(disk: Disk) -> PartitionFacts:
+def read_partitions(disk: Image) -> PartitionFacts:
     """Read the partition tables of a disk and what its volumes start with.
 
     Raises:
@@ -54,7 +54,7 @@ def read_partitions(disk: Disk) -> PartitionFacts:
 class _Reader:
     """Reads that turn failures into problems."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Image) -> None:
         self.disk = disk
         self.problems: list[tuple[int, str]] = []
 
@@ -256,9 +256,12 @@ def _partition(
 
 def _logical_partitions(reader: _Reader, extended: mbr.MbrEntry) -> Iterator[Partition]:
     sector = reader.disk.sector_size
-    found, problem = _native.mbr_logical(
-        reader.disk.native, extended.first_lba, extended.sector_count, sector
-    )
+    try:
+        found, problem = _native.mbr_logical(
+            reader.disk.native, extended.first_lba, extended.sector_count, sector
+        )
+    except (FormatError, OSError) as error:
+        found, problem = [], (extended.first_lba * sector, f"cannot read boot records: {error}")
     if problem is not None:
         reader.problems.append(problem)
     for number, entry in enumerate(found, start=5):

@@ -34,6 +34,12 @@ class VmdkReader:
             data: bytes = self._handle.read_buffer_at_offset(length, offset)
         return data
 
+    def __del__(self) -> None:
+        """Close the files when the last disk that reads them goes away."""
+        self._handle.close()
+        for file in self._files:
+            file.close()
+
 
 def open_vmdk(path: Path) -> _native.Disk:
     """Open a VMDK; extents in other files come from the image's own folder only.

@@ -1,0 +1,172 @@
+"""Images of other makers: VMDK and qcow2, read through libraries."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builders import MIB, flatten, pattern
+from vhdtool.disk.facts import ImageFormat
+from vhdtool.disk.image import open_image
+from vhdtool.errors import CorruptImage, ParentNotFound, UnsupportedImage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZE = 6 * MIB
+EXPECTED = flatten(SIZE, {0: pattern(3000), MIB: pattern(MIB, 2), SIZE - 512: pattern(512, 3)})
+
+
+def make(folder: Path, qemu_img: str, name: str, driver: str, options: str = "") -> Path:
+    """Convert the expected bytes to another format."""
+    raw = folder / "expected.raw"
+    raw.write_bytes(EXPECTED)
+    path = folder / name
+    command = [qemu_img, "convert", "-f", "raw", "-O", driver]
+    subprocess.run([*command, *(["-o", options] if options else []), raw, path], check=True)
+    return path
+
+
+SUBFORMATS = ["monolithicSparse", "streamOptimized", "monolithicFlat", "twoGbMaxExtentSparse"]
+
+
+@pytest.mark.parametrize("subformat", SUBFORMATS)
+def test_vmdk_is_read(tmp_path: Path, qemu_img: str, subformat: str) -> None:
+    pytest.importorskip("pyvmdk")
+    path = make(tmp_path, qemu_img, "disk.vmdk", "vmdk", f"subformat={subformat}")
+    with open_image(path) as image:
+        assert image.format is ImageFormat.VMDK
+        assert image.read_at(0, SIZE) == EXPECTED
+        assert image.read_at(SIZE - 100, 4096) == EXPECTED[-100:]
+        assert sum(extent.length for extent in image.extents()) == SIZE
+
+
+def test_renamed_vmdk_is_read(tmp_path: Path, qemu_img: str) -> None:
+    pytest.importorskip("pyvmdk")
+    path = make(tmp_path, qemu_img, "disk.vmdk", "vmdk").rename(tmp_path / "renamed.vhd")
+    with open_image(path) as image:
+        assert image.read_at(0, SIZE) == EXPECTED
+
+
+def test_vmdk_may_be_read_by_many_threads(tmp_path: Path, qemu_img: str) -> None:
+    """libvmdk keeps one position: without turns the threads would get each other's bytes."""
+    pytest.importorskip("pyvmdk")
+    path = make(tmp_path, qemu_img, "disk.vmdk", "vmdk", "subformat=streamOptimized")
+    with open_image(path) as image, concurrent.futures.ThreadPoolExecutor(8) as pool:
+        offsets = range(0, SIZE, 10000)
+        pieces = pool.map(lambda offset: image.read_at(offset, 10000), offsets)
+        assert b"".join(pieces) == EXPECTED
+
+
+@pytest.mark.parametrize("name", ["../secret.raw", "/etc/passwd", "sub/disk.raw"])
+def test_vmdk_extents_come_from_its_own_folder_only(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("pyvmdk")
+    path = tmp_path / "vms" / "disk.vmdk"
+    path.parent.mkdir()
+    (tmp_path / "secret.raw").write_bytes(pattern(MIB))
+    path.write_text(
+        "# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\n"
+        'createType="monolithicFlat"\n\n# Extent description\n'
+        f'RW 2048 FLAT "{name}" 0\n\n# The Disk Data Base\nddb.adapterType = "ide"\n'
+    )
+    with pytest.raises((UnsupportedImage, CorruptImage)) as caught:
+        open_image(path)
+    assert "passwd" not in str(caught.value) or "beside the image" in str(caught.value)
+
+
+def test_vmdk_extent_that_is_a_link_out_of_the_folder_is_refused(
+    tmp_path: Path, qemu_img: str
+) -> None:
+    pytest.importorskip("pyvmdk")
+    path = make(tmp_path, qemu_img, "disk.vmdk", "vmdk", "subformat=monolithicFlat")
+    (tmp_path / "sub").mkdir()
+    moved = (tmp_path / "disk-flat.vmdk").rename(tmp_path / "sub" / "data.vmdk")
+    (tmp_path / "disk-flat.vmdk").symlink_to(moved)
+    with pytest.raises(UnsupportedImage, match="expected a file beside the image"):
+        open_image(path)
+
+
+def test_vmdk_delta_link_is_unsupported(tmp_path: Path, qemu_img: str) -> None:
+    pytest.importorskip("pyvmdk")
+    base = make(tmp_path, qemu_img, "base.vmdk", "vmdk")
+    child = tmp_path / "child.vmdk"
+    subprocess.run(
+        [qemu_img, "create", "-q", "-f", "vmdk", "-b", base, "-F", "vmdk", child], check=True
+    )
+    with pytest.raises(UnsupportedImage, match="delta link"):
+        open_image(child)
+
+
+def test_damaged_vmdk_is_corrupt(tmp_path: Path) -> None:
+    pytest.importorskip("pyvmdk")
+    path = tmp_path / "disk.vmdk"
+    path.write_bytes(b"KDMV" + bytes(2000))
+    with pytest.raises(CorruptImage, match="libvmdk says"):
+        open_image(path)
+
+
+def test_vmdk_without_the_library_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyvmdk", None)
+    path = tmp_path / "disk.vmdk"
+    path.write_bytes(b"KDMV" + bytes(2000))
+    with pytest.raises(UnsupportedImage) as caught:
+        open_image(path)
+    assert caught.value.hint == "pip install 'vhdtool[vmdk]'"
+
+
+# --- qcow2
+
+
+@pytest.mark.parametrize("options", ["", "compat=0.10", "cluster_size=2M", "extended_l2=on"])
+def test_qcow2_is_read(tmp_path: Path, qemu_img: str, options: str) -> None:
+    path = make(tmp_path, qemu_img, "disk.qcow2", "qcow2", options)
+    with open_image(path) as image:
+        assert image.format is ImageFormat.QCOW2
+        assert image.read_at(0, SIZE) == EXPECTED
+        assert sum(extent.length for extent in image.extents()) == SIZE
+
+
+def overlay(folder: Path, qemu_img: str, backing: str, driver: str) -> Path:
+    """Make a qcow2 over a backing file, with a cluster of its own."""
+    path = folder / "child.qcow2"
+    command = [qemu_img, "create", "-q", "-f", "qcow2", "-u", "-F", driver, "-b", backing]
+    subprocess.run([*command, path, str(SIZE)], check=True)
+    return path
+
+
+@pytest.mark.parametrize(("driver", "name"), [("raw", "expected.raw"), ("qcow2", "base.qcow2")])
+def test_qcow2_reads_through_its_backing_file(
+    tmp_path: Path, qemu_img: str, driver: str, name: str
+) -> None:
+    make(tmp_path, qemu_img, "base.qcow2", "qcow2")
+    with open_image(overlay(tmp_path, qemu_img, name, driver)) as image:
+        assert image.parent is not None
+        assert image.parent.path == tmp_path / name
+        assert image.read_at(0, SIZE) == EXPECTED
+
+
+def test_backing_file_from_elsewhere_needs_the_users_word(tmp_path: Path, qemu_img: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    base = make(elsewhere, qemu_img, "base.qcow2", "qcow2")
+    child = overlay(tmp_path, qemu_img, str(base), "qcow2")
+    with pytest.raises(ParentNotFound, match=r"base\.qcow2"):
+        open_image(child)
+    with open_image(child, parent_dirs=[elsewhere]) as image:
+        assert image.read_at(0, SIZE) == EXPECTED
+
+
+def test_raw_backing_file_is_read_raw_whatever_its_guest_wrote(
+    tmp_path: Path, qemu_img: str
+) -> None:
+    """A guest that writes a qcow2 header to its raw disk must not gain another backing file."""
+    hostile = b"QFI\xfb".ljust(SIZE, b"\1")
+    (tmp_path / "base.raw").write_bytes(hostile)
+    with open_image(overlay(tmp_path, qemu_img, "base.raw", "raw")) as image:
+        assert image.read_at(0, 512) == hostile[:512]
