@@ -103,6 +103,7 @@ class TableReport:
     """What a VHD's block allocation table says, checked against the file."""
 
     entries: int  # entries that the disk's size needs
+    examined: int  # of these, how many were looked at: fewer where the table is cut off
     allocated: int  # of these, the ones that are not 0xFFFFFFFF
     beyond_size: int  # entries past the needed ones that are not 0xFFFFFFFF
     past_end: list[tuple[int, int]]  # (block, file offset): the block ends past the data area
@@ -195,6 +196,36 @@ def vhdx_replay_log(
     file: File, *, log_offset: int, log_length: int, log_guid: bytes
 ) -> VhdxLogReport:
     """Find and decode the active log sequence; raise CorruptImage when there is none."""
+
+@final
+class Qcow2Info:
+    """What the header of a qcow2 image says."""
+
+    version: int
+    size: int
+    cluster_size: int
+    backing_file: str | None  # as it stands there, not looked for
+    backing_format: str | None
+
+def qcow2_info(path: str | PathLike[str]) -> Qcow2Info:
+    """Read and check the header of a qcow2 image."""
+
+def gpt_entries(
+    data: bytes, entry_size: int, count: int
+) -> list[tuple[int, bytes, bytes, int, int, int, str]]:
+    """Return the used entries of a GPT's array, at most 4096.
+
+    Each is (index from 0, type GUID, unique GUID, first LBA, last LBA, attributes, name).
+    """
+
+def mbr_logical(
+    disk: Disk, first_lba: int, sectors: int, sector_size: int
+) -> tuple[list[tuple[int, int, int, int, int]], tuple[int, str] | None]:
+    """Follow the chain of an extended partition.
+
+    Returns (disk offset of the entry, status, type, first LBA, sectors) of each logical partition,
+    and the disk offset and the reason where the chain broke.
+    """
 
 def crc32c(data: bytes) -> int:
     """Return the CRC-32C (Castagnoli) of `data`."""

@@ -4,6 +4,7 @@
 //! are written once above it. Every number that comes from a disk is checked before it is used.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod bitmap;
 pub mod buffer;
 pub mod compare;
@@ -14,8 +15,12 @@ pub mod error;
 pub mod file;
 pub mod flat;
 pub mod job;
+#[doc(hidden)]
+pub mod memory;
 pub mod output;
+pub mod partitions;
 pub mod planner;
+pub mod qcow2;
 pub mod slice;
 pub mod stream;
 pub mod table;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use vhdtool_core::disk::{self, BlockMap, ExtentKind, Extents, Mapping, Target};
 use vhdtool_core::file::{self, Patch};
 use vhdtool_core::flat::FlatMap;
+use vhdtool_core::qcow2::Qcow2Map;
 use vhdtool_core::slice::SliceMap;
 use vhdtool_core::vhd::{ClearBits, VhdMap};
 use vhdtool_core::vhdx::VhdxMap;
@@ -127,6 +128,13 @@ impl Disk {
         };
         let map = VhdxMap::new(Arc::clone(&file.0), geometry).map_err(to_python)?;
         Ok(Self::over(map, parent))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (path, parent = None))]
+    fn qcow2(py: Python<'_>, path: PathBuf, parent: Option<&Self>) -> PyResult<Self> {
+        let opened = py.detach(|| Qcow2Map::new(Arc::new(file::File::open(&path)?)));
+        Ok(Self::over(opened.map_err(to_python)?, parent))
     }
 
     #[staticmethod]

@@ -17,5 +17,9 @@ mod _native {
     #[pymodule_export]
     use crate::disk::{Disk, File};
     #[pymodule_export]
-    use crate::report::{VhdxLogReport, crc32c, vhdx_replay_log};
+    use crate::report::{
+        BitmapReport, Qcow2Info, TableReport, VhdxLogReport, VhdxTableReport, crc32c, gpt_entries,
+        mbr_logical, qcow2_info, vhd_bitmap_report, vhd_table_report, vhdx_replay_log,
+        vhdx_table_report,
+    };
 }
