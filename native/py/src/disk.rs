@@ -131,6 +131,7 @@ impl Disk {
     }
 
     #[staticmethod]
+    #[allow(clippy::needless_pass_by_value)]
     #[pyo3(signature = (path, parent = None))]
     fn qcow2(py: Python<'_>, path: PathBuf, parent: Option<&Self>) -> PyResult<Self> {
         let opened = py.detach(|| Qcow2Map::new(Arc::new(file::File::open(&path)?)));
