@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from vhdtool import __version__
-from vhdtool.cli.guard import guarded, prepare_streams
+from vhdtool.cli.guard import ReaderGone, guarded, prepare_streams
 
 # Name and one line of help. A command's module is imported only when the command runs, so that
 # `vhdtool --help` costs nothing; its docstring and EXAMPLES are the long help.
@@ -72,6 +72,13 @@ class _LazyGroup(TyperGroup):
                 f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else "")
             )
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # Before typer makes it exit status 1, which means something else here.
+            raise ReaderGone from error
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

@@ -20,6 +20,10 @@ BUG = 70
 _SIGNALLED = 128
 
 
+class ReaderGone(Exception):  # noqa: N818 - no error: it had enough
+    """Nobody reads our output any more."""
+
+
 def prepare_streams() -> None:
     """Let no character of a file name or an image end the program, and no signal skip cleaning."""
     for stream in (sys.stdout, sys.stderr):
@@ -37,7 +41,7 @@ def guarded(action: Callable[[], Any]) -> int:
     """Run a command to its exit status, whatever it raises."""
     try:
         return _run(action)
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         # Whoever read our output has had enough; the interpreter must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _SIGNALLED + int(getattr(signal, "SIGPIPE", 13))
@@ -47,8 +51,10 @@ def _run(action: Callable[[], Any]) -> int:
     try:
         status = action()
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         raise
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except VhdtoolError as error:
         say_error(error)
         return error.exit_code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vhdtool.cli.guard import say
-from vhdtool.errors import ConfigError, OutputError
+from vhdtool.errors import ConfigError
 from vhdtool.text import printable
 
 if TYPE_CHECKING:
@@ -47,17 +47,14 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing COPY.")] = False,
 ) -> int:
     """Mend an image where it is damaged in a way that is understood."""
-    from vhdtool.disk.journal import find_journal
+    from vhdtool.disk.journal import find_journal, require_settled
 
     journal = find_journal(image)
     if undo:
         return _undo(image, journal)
     if journal is not None:
         if dry_run or output is not None:
-            raise OutputError(
-                f"{image}: a repair of it was interrupted",
-                hint="run `vhdtool repair` without options first, or with --undo",
-            )
+            require_settled(image)
         _resume(image, journal)
 
     from vhdtool.disk import repair

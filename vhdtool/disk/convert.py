@@ -5,7 +5,6 @@ Everything that can be refused is refused before the first byte is written.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +15,7 @@ from vhdtool import _native
 from vhdtool.disk.create import new_footer
 from vhdtool.disk.image import open_image
 from vhdtool.disk.journal import require_settled
-from vhdtool.disk.output import require_new, writing
+from vhdtool.disk.output import require_new, require_other_file, writing
 from vhdtool.disk.relocate import Relocation, relocate
 from vhdtool.disk.timestamp import now
 from vhdtool.errors import ConfigError, UnsupportedImage
@@ -153,12 +152,14 @@ def convert(
     output_path = require_new(Path(destination), replace=replace)
     if stream.is_stream(source):
         if str(source) != STDIN:
-            _require_other_file(Path(source), output_path, "the source")
+            require_other_file(Path(source), output_path, "the source")
         return stream.convert_stream(
             source, output_path, request, job, size=size, parent=parent, parent_dirs=parent_dirs
         )
     if size is not None:
         raise ConfigError("--size is for streams: an image says its size itself")
+    # First, since what is between two states may well not open.
+    require_settled(Path(source))
     with open_image(
         source, parent=parent, parent_dirs=parent_dirs, ignore_bitmap=ignore_bitmap
     ) as image:
@@ -237,13 +238,7 @@ def _require_distinct(image: Image, destination: Path) -> None:
     for link in _chain(image):
         require_settled(link.path)
         role = "the source" if link is image else "a parent of the source"
-        _require_other_file(link.path, destination, role)
-
-
-def _require_other_file(source: Path, destination: Path, role: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if source.samefile(destination):
-            raise ConfigError(f"{destination}: is {role}", hint="write to another file")
+        require_other_file(link.path, destination, role)
 
 
 def convert_in_place(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vhdtool import _native
-from vhdtool.errors import OutputError
+from vhdtool.errors import ConfigError, OutputError
 from vhdtool.units import human_size
 
 if TYPE_CHECKING:
@@ -36,6 +36,17 @@ def require_new(path: Path, *, replace: bool) -> Path:
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent}: no such folder", hint="make it first")
     return path
+
+
+def require_other_file(source: Path, destination: Path, role: str) -> None:
+    """Refuse a destination that is one of the files read, by whatever name.
+
+    Raises:
+        ConfigError: It is.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if source.samefile(destination):
+            raise ConfigError(f"{destination}: is {role}", hint="write to another file")
 
 
 @contextlib.contextmanager

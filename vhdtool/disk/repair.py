@@ -17,6 +17,7 @@ from vhdtool.disk.detect import detect
 from vhdtool.disk.edits import Edits
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.disk.mend_vhd import add_footer, mend_vhd
+from vhdtool.disk.output import require_new, require_other_file, writing
 from vhdtool.disk.relocate import relocate
 from vhdtool.errors import UnsupportedImage
 from vhdtool.formats.chs import geometry_for
@@ -134,16 +135,18 @@ def write_copy(planned: Plan, destination: str | PathLike[str], *, replace: bool
     """Write the mended image to another file, sparse, whole or not at all.
 
     Raises:
-        OSError: The image cannot be read, or the copy not be written.
+        ConfigError: The destination is the image itself.
+        OSError: The image cannot be read.
+        OutputError: The copy exists, or cannot be written.
     """
+    path = require_new(Path(destination), replace=replace)
+    require_other_file(planned.path, path, "the image itself")
     file = _native.File(planned.path)
     kept = min(planned.journal.old_size, planned.journal.new_size)
-    output = _native.Output(destination)
-    try:
-        _native.copy_flat(_native.Job(), _native.Disk.flat(file, 0, kept), output)
+    job = _native.Job()
+    with writing(path, job) as output:
+        _native.copy_flat(job, _native.Disk.flat(file, 0, kept), output)
         output.set_len(planned.journal.new_size)
         for span in planned.journal.spans:
             output.write_at(span.offset, span.after)
         output.commit(replace=replace)
-    finally:
-        output.abort()

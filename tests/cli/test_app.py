@@ -1,0 +1,200 @@
+"""The frame of the command line: help, exit statuses, streams, start-up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builders import MIB, write_fixed_vhd
+from vhdtool import __version__
+from vhdtool.cli import guard
+from vhdtool.cli.app import COMMANDS
+from vhdtool.errors import CorruptImage, OutputError, VhdtoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Outcome
+
+    Command = Callable[..., Outcome]
+    Process = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+def test_help_lists_every_command_on_one_screen(vhdtool: Command) -> None:
+    done = vhdtool("--help")
+    assert done.status == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in done.out
+    assert len(done.out.splitlines()) < 40
+    assert done.err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples(vhdtool: Command, name: str) -> None:
+    done = vhdtool(name, "--help")
+    assert done.status == 0
+    assert f"\nExamples:\n  vhdtool {name}" in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
+
+
+def test_no_arguments_show_the_help_on_stderr(vhdtool: Command) -> None:
+    done = vhdtool()
+    assert (done.status, done.out) == (2, "")
+    assert "Usage: vhdtool" in done.err
+
+
+def test_version(vhdtool: Command) -> None:
+    assert vhdtool("--version") == vhdtool("--version")
+    assert vhdtool("--version").out == f"vhdtool {__version__}\n"
+
+
+def test_python_m_vhdtool_runs(process: Process) -> None:
+    done = process("--version")
+    assert (done.returncode, done.stdout.decode()) == (0, f"vhdtool {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["chekc"], "Did you mean 'check'?"),
+        (["map"], "IMAGE"),
+        (["map", "--nonsense", "x"], "--nonsense"),
+        (["map", "--format", "jsn", "x"], "did you mean json?"),
+        (["convert", "a"], "no DST"),
+        (["convert", "a", "b", "--to", "vhd"], "none of fixed, dynamic, raw"),
+        (["convert", "a", "b", "--fixed", "--to", "raw"], "exclude each other"),
+        (["convert", "a", "b", "--align", "1x"], "not a size"),
+        (["convert", "a", "b", "--align", "1M", "--no-align"], "exclude each other"),
+        (["convert", "a", "b", "--uuid", "1"], "not a UUID"),
+        (["convert", "a", "b", "--timestamp", "noon"], "not a time"),
+        (["convert", "a", "b", "--timestamp", "1999-12-31T00:00:00"], "from 2000 to 2136"),
+        (["convert", "a", "b", "--in-place"], "takes no DST"),
+        (["convert", "-", "--in-place"], "cannot change in place"),
+        (["compare", "a"], "no B"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_says_what(
+    vhdtool: Command, arguments: list[str], words: str
+) -> None:
+    done = vhdtool(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("vhdtool: error: ")
+    assert words in done.err
+
+
+@pytest.mark.parametrize(
+    "command", [["info"], ["map"], ["convert", "--force"], ["compare"], ["repair"]]
+)
+def test_a_missing_file_is_status_3_and_named(
+    vhdtool: Command, tmp_path: Path, command: list[str]
+) -> None:
+    missing = tmp_path / "missing.vhd"
+    second = [tmp_path / "out"] if command[0] in ("convert", "compare") else []
+    done = vhdtool(*command, missing, *second)
+    assert (done.status, done.out) == (3, "")
+    assert f"vhdtool: error: cannot open {missing}: No such file" in done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (OutputError("disk full", hint="free some"), 4, "error: disk full\nhint: free some\n"),
+        (CorruptImage("footer", actual="bad"), 3, "error: footer: bad\n"),
+        (VhdtoolError("evil \x1b[31m name"), 3, "error: evil \\x1b[31m name\n"),
+        (PermissionError(13, "Permission denied", "/x"), 3, "error: /x: Permission denied\n"),
+        (KeyboardInterrupt(), 130, "vhdtool: interrupted\n"),
+    ],
+)
+def test_what_a_command_raises_becomes_words_and_a_status(
+    capsys: pytest.CaptureFixture[str], error: BaseException, status: int, words: str
+) -> None:
+    def action() -> None:
+        raise error
+
+    assert guard.guarded(action) == status
+    assert capsys.readouterr().err.endswith(words)
+
+
+def test_a_bug_is_status_70_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def action() -> None:
+        raise KeyError("oops")
+
+    monkeypatch.delenv("VHDTOOL_DEBUG", raising=False)
+    assert guard.guarded(action) == 70
+    err = capsys.readouterr().err
+    assert "this is a bug in vhdtool: KeyError: 'oops'" in err
+    assert "Traceback" not in err
+    monkeypatch.setenv("VHDTOOL_DEBUG", "1")
+    assert guard.guarded(action) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_image_named_in_no_message_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    from pathlib import Path
+
+    def action() -> None:
+        raise CorruptImage("footer", offset=512, actual="bad", path=Path("some.vhd"))
+
+    guard.guarded(action)
+    assert capsys.readouterr().err == "vhdtool: error: some.vhd: footer at offset 0x200: bad\n"
+
+
+def test_a_reader_that_had_enough_is_no_error(tmp_path: Path) -> None:
+    image = write_fixed_vhd(tmp_path / "disk.vhd", MIB)
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "vhdtool", "map", "--format", "json", str(image)]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=50, check=False)
+    os.close(write)
+    assert done.returncode == 128 + 13
+    assert done.stderr == b""
+
+
+def test_names_with_control_characters_reach_the_terminal_escaped(
+    vhdtool: Command, tmp_path: Path
+) -> None:
+    image = write_fixed_vhd(tmp_path / "evil\x1b[31m\u202e.vhd", MIB)
+    for command in (["map"], ["info"], ["repair", "--dry-run"]):
+        done = vhdtool(*command, image)
+        assert "\x1b" not in done.out + done.err
+        assert "\u202e" not in done.out + done.err
+
+
+def test_names_that_are_no_text_are_shown_escaped(process: Process, tmp_path: Path) -> None:
+    image = write_fixed_vhd(tmp_path / os.fsdecode(b"disk\xff.vhd"), MIB)
+    done = process("map", image)
+    assert done.returncode == 0, done.stderr
+    assert b"disk\\udcff.vhd" in done.stdout
+
+
+def test_help_loads_no_command_and_nothing_heavy() -> None:
+    code = (
+        "import sys; from vhdtool.cli.app import run; run(['--help']); "
+        "heavy = {'rich', 'construct', 'vhdtool._native', 'vhdtool.cli.check', 'asyncio'};"
+        "print('loaded:', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("loaded: []\n")
+
+
+def test_completion_knows_commands_and_options(process: Process) -> None:
+    def complete(words: str, at: int) -> str:
+        environment = {
+            **os.environ,
+            "_VHDTOOL_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(at),
+        }
+        return process(env=environment).stdout.decode()
+
+    assert complete("vhdtool co", 1).split() == ["convert", "compare"]
+    assert "--verify" in complete("vhdtool convert --v", 2)
+    script = process("--show-completion", "bash")
+    assert b"_VHDTOOL_COMPLETE" in script.stdout
