@@ -59,11 +59,12 @@ def append(path: Path, data: bytes) -> None:
 
 
 def pattern(length: int, seed: int = 1) -> bytes:
-    """Return bytes without zeros, different for each seed and sector."""
-    sectors = -(-length // SECTOR)
-    return b"".join(
-        struct.pack("<II", seed | 0x01010101, index | 0x80000000) * 64 for index in range(sectors)
-    )[:length]
+    """Return bytes without zeros, different for each sector and for seeds up to 126."""
+    words = []
+    for index in range(-(-length // SECTOR)):
+        digits = (seed, index >> 14, index >> 7, index)
+        words.append(bytes(0x80 | digit & 0x7F for digit in digits) * (SECTOR // 4))
+    return b"".join(words)[:length]
 
 
 # --- VHD -----------------------------------------------------------------------------------------

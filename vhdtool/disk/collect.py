@@ -17,7 +17,7 @@ from vhdtool.disk.vhd import has_sound_table
 from vhdtool.errors import FormatError
 from vhdtool.formats.vhd import DYNAMIC_HEADER_SIZE, FOOTER_SIZE, DiskType
 from vhdtool.text import printable
-from vhdtool.units import KIB, MIB, SECTOR_SIZE, align_up
+from vhdtool.units import MIB, SECTOR_SIZE, align_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ _UNBOUNDED = (1 << 63) - 1
 # Where a disk that starts with zeros is looked at for anything else.
 _ZERO_SAMPLES = 256
 _ZERO_WINDOW = 2 * MIB
-_ZERO_READ = 64 * KIB
+_ZERO_READS = 16 * MIB
 
 
 def collect_facts(
@@ -190,10 +190,11 @@ def _all_zero(image: Image, layout: PartitionFacts, gaps: list[str]) -> bool | N
     if not _native.is_zero(layout.first_mib) or not _native.is_zero(layout.last_sector):
         return False
     step = max(_ZERO_WINDOW, align_up(image.size // _ZERO_SAMPLES, _ZERO_WINDOW))
+    windows = range(0, image.size, step)
     try:
-        for window in range(0, image.size, step):
+        for window in windows:
             for extent in image.extents(window, _ZERO_WINDOW):
-                length = min(extent.length, _ZERO_READ)
+                length = min(extent.length, _ZERO_READS // len(windows))
                 if extent.kind is ExtentKind.DATA and not _native.is_zero(
                     image.read_at(extent.offset, length)
                 ):

@@ -34,7 +34,7 @@ def read_partitions(disk: Image) -> PartitionFacts:
     record = mbr.MasterBootRecord.parse(first_mib) if len(first_mib) >= SECTOR_SIZE else None
     if record is not None and not record.has_signature:
         record = None
-    primary = reader.gpt(disk.sector_size)
+    primary = reader.table_at(disk.sector_size)
     backup = _find_backup(reader, primary) if primary or _may_have_gpt(record) else None
     partitions = tuple(_partitions(reader, record, primary, backup))
     bare = None if partitions or primary else find_signature(reader.read, 0, disk.size)
@@ -68,7 +68,7 @@ class _Reader:
             self.problems.append((offset, f"cannot read {length} bytes: {error}"))
             return b""
 
-    def gpt(self, offset: int) -> GptFacts | None:
+    def table_at(self, offset: int) -> GptFacts | None:
         """Read the copy of a GPT whose header is at `offset`, None without its signature."""
         raw = self.read(offset, self.disk.sector_size)
         if not raw.startswith(gpt.SIGNATURE) or len(raw) < gpt.HEADER_SIZE:
@@ -142,7 +142,7 @@ def _find_backup(reader: _Reader, primary: GptFacts | None) -> GptFacts | None:
     """Find the backup where the primary says, at the end, where the end was, or near the end."""
     fallback = None
     for offset in dict.fromkeys(_backup_places(reader, primary)):
-        found = reader.gpt(offset)
+        found = reader.table_at(offset)
         if found is not None and found.header_crc_ok:
             return found
         fallback = fallback or found
