@@ -79,6 +79,11 @@ pub fn replay(file: &File, log_offset: u64, log_length: u64, guid: [u8; 16]) -> 
     Ok(replay)
 }
 
+/// The checksum of a log entry whose own field is zero: CRC-32C.
+pub fn checksum(entry: &[u8]) -> u32 {
+    crc32c::crc32c(entry)
+}
+
 struct Log {
     bytes: Vec<u8>,
     guid: [u8; 16],
@@ -136,7 +141,7 @@ impl Log {
         }
         let mut whole = self.circular(offset, length);
         whole[4..8].fill(0);
-        (crc32c::crc32c(&whole) == u32_at(header, 4)).then(|| Entry {
+        (checksum(&whole) == u32_at(header, 4)).then(|| Entry {
             offset,
             length,
             tail,
