@@ -123,13 +123,29 @@ def test_vmdk_without_the_library_says_how_to_get_it(
 # --- qcow2
 
 
-@pytest.mark.parametrize("options", ["", "compat=0.10", "cluster_size=2M", "extended_l2=on"])
+@pytest.mark.parametrize("options", ["", "compat=0.10", "cluster_size=2M", "cluster_size=512"])
 def test_qcow2_is_read(tmp_path: Path, qemu_img: str, options: str) -> None:
     path = make(tmp_path, qemu_img, "disk.qcow2", "qcow2", options)
     with open_image(path) as image:
         assert image.format is ImageFormat.QCOW2
         assert image.read_at(0, SIZE) == EXPECTED
         assert sum(extent.length for extent in image.extents()) == SIZE
+
+
+def test_qcow2_with_extended_l2_entries_is_unsupported(tmp_path: Path, qemu_img: str) -> None:
+    path = make(tmp_path, qemu_img, "disk.qcow2", "qcow2", "extended_l2=on")
+    with pytest.raises(UnsupportedImage, match="extended L2 entries"):
+        open_image(path)
+
+
+def test_compressed_qcow2_is_read(tmp_path: Path, qemu_img: str) -> None:
+    raw = tmp_path / "expected.raw"
+    raw.write_bytes(EXPECTED)
+    path = tmp_path / "packed.qcow2"
+    subprocess.run([qemu_img, "convert", "-c", "-f", "raw", "-O", "qcow2", raw, path], check=True)
+    with open_image(path) as image:
+        assert image.read_at(0, SIZE) == EXPECTED
+        assert image.read_at(MIB - 700, 1400) == EXPECTED[MIB - 700 : MIB + 700]
 
 
 def overlay(folder: Path, qemu_img: str, backing: str, driver: str) -> Path:

@@ -19,6 +19,8 @@ const CLUSTER_BITS: RangeInclusive<u32> = 9..=21;
 const LARGEST_L1: u64 = 32 * 1024 * 1024;
 const LARGEST_REFCOUNT_TABLE: u64 = 8 * 1024 * 1024;
 const LONGEST_BACKING_NAME: u32 = 1023;
+/// Dirty, corrupt, external data file, compression type; bit 4 is extended L2 entries.
+const KNOWN_FEATURES: u64 = 0b1111;
 /// The header extension that names the format of the backing file.
 const BACKING_FORMAT: u32 = 0xE279_2ACA;
 
@@ -62,6 +64,11 @@ impl Header {
         if version == 3 && u64_at(&bytes, 72) & 4 != 0 {
             let message =
                 "the qcow2 image keeps its data in another file; convert it with qemu-img";
+            return Err(Error::Unsupported(message.to_owned()));
+        }
+        if version == 3 && u64_at(&bytes, 72) & !KNOWN_FEATURES != 0 {
+            let message = "the qcow2 image has incompatible features that are not read, such as \
+                           extended L2 entries; convert it with `qemu-img convert -O raw`";
             return Err(Error::Unsupported(message.to_owned()));
         }
         let cluster_size = 1 << bits;
