@@ -63,7 +63,11 @@ def test_python_m_vhdtool_runs(process: Process) -> None:
     [
         (["chekc"], "Did you mean 'check'?"),
         (["map"], "IMAGE"),
+        (["map"], "Missing argument 'IMAGE'."),
         (["map", "--nonsense", "x"], "--nonsense"),
+        (["map", "--limit", "many", "x"], "Invalid value for '--limit': 'many'."),
+        (["map", "--limit", "-1", "x"], "Invalid value for '--limit'"),
+        (["convert", "--threads", "0", "a", "b"], "--threads"),
         (["map", "--format", "jsn", "x"], "did you mean json?"),
         (["convert", "a"], "no DST"),
         (["convert", "a", "b", "--to", "vhd"], "none of fixed, dynamic, raw"),
@@ -182,6 +186,17 @@ def test_help_loads_no_command_and_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("loaded: []\n")
+
+
+def test_a_command_does_without_what_is_slow_to_load(tmp_path: Path) -> None:
+    image = write_fixed_vhd(tmp_path / "disk.vhd", MIB)
+    code = (
+        "import sys; from vhdtool.cli.app import run; status = run(['map', sys.argv[1]]); "
+        "print(status, sorted({'pydantic', 'rich', 'asyncio'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(image)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\n0 []\n")
 
 
 def test_completion_knows_commands_and_options(process: Process) -> None:

@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from vhdtool import __version__
 from vhdtool.cli.guard import ReaderGone, guarded, prepare_streams
+from vhdtool.cli.values import convert_without_pydantic
 
 # Name and one line of help. A command's module is imported only when the command runs, so that
 # `vhdtool --help` costs nothing; its docstring and EXAMPLES are the long help.
@@ -91,10 +92,11 @@ class _LazyGroup(TyperGroup):
 def _load(name: str) -> Any:
     module = import_module(f"vhdtool.cli.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name, cls=_Command, epilog=module.EXAMPLES, short_help=COMMANDS[name])(
-        module.run
-    )
-    return get_command(single)
+    define = single.command(name, cls=_Command, epilog=module.EXAMPLES, short_help=COMMANDS[name])
+    define(module.run)
+    command = get_command(single)
+    convert_without_pydantic(command, module.run)
+    return command
 
 
 def _show_version(wanted: bool) -> None:
@@ -123,7 +125,13 @@ def _options(
     """Check, convert and repair virtual disks for Azure, before they are uploaded."""
 
 
+def _root() -> Any:
+    command = get_command(app)
+    convert_without_pydantic(command, _options)
+    return command
+
+
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit status; nothing is raised."""
     prepare_streams()
-    return guarded(lambda: get_command(app).main(arguments, "vhdtool", standalone_mode=False))
+    return guarded(lambda: _root().main(arguments, "vhdtool", standalone_mode=False))

@@ -75,7 +75,7 @@ def run(
     parent_dir: ParentDirs = None,
     ignore_bitmap: IgnoreBitmap = False,
     threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", min=1, help="Copy with N threads.")
+        int | None, typer.Option("--threads", metavar="N", help="Copy with N threads.")
     ] = None,
     progress: Annotated[
         str, typer.Option("--progress", metavar="auto|json|none", help="How to show progress.")
@@ -91,6 +91,8 @@ def run(
     identity = None if uuid is None else _uuid(uuid)
     moment = None if timestamp is None else parse_timestamp(timestamp)
     mode = choice("--progress", progress, MODES)
+    if threads == 0:
+        raise ConfigError("--threads must be at least 1")
     if in_place:
         _require_in_place(target, source, destination)
         from vhdtool.disk.convert import convert_in_place

@@ -31,7 +31,7 @@ def run(
     *,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image to look at.")],
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=0, help="List at most N extents as text.")
+        int, typer.Option("--limit", metavar="N", help="List at most N extents as text.")
     ] = 16,
     parent: Parent = None,
     parent_dir: ParentDirs = None,

@@ -59,8 +59,10 @@ def _image(facts: DiskFacts) -> Section:
         _size_field("virtual_size", facts.virtual_size),
         Field("sector_size", facts.sector_size),
     ]
+    if facts.open_error is not None:
+        fields.append(Field("cannot_be_opened", facts.open_error))
     fields += [Field("not_read", gap) for gap in facts.gaps]
-    return Section("image", tuple(fields), problem=facts.open_error)
+    return Section("image", tuple(fields))
 
 
 def _layout(layout: PartitionFacts, size: int) -> Iterator[Section]:
