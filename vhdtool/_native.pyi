@@ -240,6 +240,8 @@ class Job:
     def __new__(cls) -> Job: ...
     def cancel(self) -> None:
         """Make the work stop soon with KeyboardInterrupt."""
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if the work was cancelled."""
     @property
     def done(self) -> int:
         """Bytes of source data worked through so far."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ COMPRESSIONS = {ImageFormat.GZIP: "gzip", ImageFormat.XZ: "xz", ImageFormat.ZSTD
 _PEEK = 64 * 1024  # past the descriptor of an ISO 9660 volume
 # What may follow the disk in a stream of known size: a footer, and what was appended to it.
 _SURPLUS = 8 * MIB
+_STDIN_NAME = "standard input"
+_LAST_WORD = 0.05
 
 
 def is_stream(source: str | PathLike[str]) -> bool:
@@ -70,7 +73,7 @@ def convert_stream(
 def _open(source: str | PathLike[str]) -> tuple[_native.Stream, str, list[Path]]:
     """Return the stream, its name, and where parents of what it holds may be."""
     if str(source) == STDIN:
-        return _native.Stream.open(None, "detect"), "standard input", []
+        return _native.Stream.open(None, "detect"), _STDIN_NAME, []
     path = Path(source)
     return _native.Stream.open(path, "detect"), str(path), [path.parent]
 
@@ -90,11 +93,17 @@ def _copy(
     digests: bool = False,
 ) -> _native.CopyStats:
     try:
-        return _native.copy_stream(job, stream, output, limit=limit + _SURPLUS, digests=digests)
+        stats = _native.copy_stream(job, stream, output, limit=limit + _SURPLUS, digests=digests)
     except ValueError as error:
         raise UnsupportedImage(
             name, actual="it goes on", expected=f"a disk of at most {human_size(limit)}"
         ) from error
+    if name == _STDIN_NAME:
+        # Ctrl-C ends the program that writes to us as well: then the end of the stream comes a
+        # moment before the word to stop.
+        time.sleep(_LAST_WORD)
+        job.check()
+    return stats
 
 
 def _require_size(name: str, actual: int, expected: int | None) -> None:

@@ -191,6 +191,7 @@ fn read_all(
         let read = stream.read(&mut buffer);
         let read = read.map_err(|source| Stream::error(&stream.name, offset, source))?;
         if read == 0 {
+            job.check()?;
             return Ok(offset);
         }
         buffer.truncate(read);

@@ -26,6 +26,10 @@ impl Job {
         self.0.cancel();
     }
 
+    fn check(&self) -> PyResult<()> {
+        self.0.check().map_err(to_python)
+    }
+
     #[getter]
     fn done(&self) -> u64 {
         self.0.done()
