@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vhdtool.disk.vhdx import VhdxReading
 
 # What a check without `thorough` reads of the blocks of a dynamic VHD.
-_MAX_BITMAPS = 16384
+_MAX_BITMAPS = 8192
 _MAX_BITMAP_DATA = 64 * MIB
 _UNBOUNDED = (1 << 63) - 1
 # Where a disk that starts with zeros is looked at for anything else.
