@@ -63,6 +63,7 @@ class Hit:
     message: str
     location: Location | None = None
     evidence: bytes = b""  # the bytes at the location that show it, at most 64
+    severity: Severity | None = None  # where one case is milder or worse than its rule
 
 
 @dataclass(frozen=True, slots=True)
