@@ -31,8 +31,9 @@ impl BlockMap for Runs {
     }
 
     fn map(&self, offset: u64, length: u64) -> Result<Mapping> {
-        let mut start = 0;
-        for (run, kind) in self.runs.iter().cycle() {
+        let period: u64 = self.runs.iter().map(|(run, _)| u64::from(*run) + 1).sum();
+        let mut start = offset - offset % period.max(1);
+        for (run, kind) in &self.runs {
             let end = start + u64::from(*run) + 1;
             if offset < end {
                 let target = match kind % 3 {

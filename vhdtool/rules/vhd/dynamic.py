@@ -15,6 +15,7 @@ from vhdtool.units import SECTOR_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vhdtool._native import TableReport, VhdxTableReport
     from vhdtool.disk.facts import DiskFacts
 
 _VERSION = 0x0001_0000
@@ -154,49 +155,50 @@ def blocks(facts: DiskFacts) -> Iterator[Hit]:
     - Virtual Hard Disk Image Format Specification 1.0, "Block Allocation Table and Data Blocks"
     - xapi-project/blktap, vhd-util check; [MS-VHDX] 2.5
     """
-    if (
-        facts.vhd is not None
-        and facts.vhd.table is not None
-        and facts.vhd.dynamic_header is not None
-    ):
-        table_offset, entry = facts.vhd.dynamic_header.value.table_offset, _ENTRY
-        table = facts.vhd.table
-    elif facts.vhdx is not None and facts.vhdx.table is not None:
-        table_offset, entry = None, 0
+    if facts.vhdx is not None and facts.vhdx.table is not None:
         table = facts.vhdx.table
         if table.bad_state_count:
             block, state = table.bad_states[0]
             yield Hit(
-                f"{table.bad_state_count} blocks have an undefined state, the first is block {block}"
-                f" with state {state}"
+                f"{table.bad_state_count} blocks have an undefined state, the first is block"
+                f" {block} with state {state}"
             )
-    else:
-        return
+        yield from _misplaced(table, facts.file_size)
+    elif facts.vhd is not None and facts.vhd.table is not None:
+        header = facts.vhd.dynamic_header
+        table_offset = None if header is None else header.value.table_offset
+        yield from _misplaced(facts.vhd.table, facts.file_size, table_offset)
 
+
+def _misplaced(
+    table: TableReport | VhdxTableReport, file_size: int, table_offset: int | None = None
+) -> Iterator[Hit]:
     def place(block: int) -> FileLocation | None:
-        return None if table_offset is None else FileLocation(table_offset + entry * block, entry)
+        if table_offset is None:
+            return None
+        return FileLocation(table_offset + _ENTRY * block, _ENTRY)
 
     if table.past_end_count:
         block, offset = table.past_end[0]
-        yield Hit(
-            f"{table.past_end_count} blocks end past the data of the file, the first is block {block}"
-            f" at offset {offset:#x} of {facts.file_size} bytes",
-            place(block),
+        message = (
+            f"{table.past_end_count} blocks end past the data of the file, the first is block"
+            f" {block} at offset {offset:#x} of {file_size} bytes"
         )
+        yield Hit(message, place(block))
     if table.clobbering_count:
         block, offset = table.clobbering[0]
-        yield Hit(
-            f"{table.clobbering_count} blocks lie over a header or table, the first is block {block} at"
-            f" offset {offset:#x}",
-            place(block),
+        message = (
+            f"{table.clobbering_count} blocks lie over a header or table, the first is block"
+            f" {block} at offset {offset:#x}"
         )
+        yield Hit(message, place(block))
     if table.overlapping_count:
         block, other, offset = table.overlapping[0]
-        yield Hit(
+        message = (
             f"{table.overlapping_count} blocks overlap another, the first are blocks {block} and"
-            f" {other} at offset {offset:#x}",
-            place(other),
+            f" {other} at offset {offset:#x}"
         )
+        yield Hit(message, place(other))
 
 
 @rule("VHD032", "data-in-clear-sectors", severity=Severity.WARNING)
@@ -224,8 +226,8 @@ def clear_sectors(facts: DiskFacts) -> Iterator[Hit]:
     part = "" if found.complete else f" in the {found.examined} of {found.blocks} blocks examined"
     location = None if found.first_offset is None else FileLocation(found.first_offset, 1)
     yield Hit(
-        f"{found.nonzero_bytes} bytes that are not zero stand in {found.clear_sectors} sectors whose"
-        f" bitmap bit is clear{part}: they read as zero here and as data in qemu",
+        f"{found.nonzero_bytes} bytes that are not zero stand in {found.clear_sectors} sectors"
+        f" whose bitmap bit is clear{part}: they read as zero here and as data in qemu",
         location,
     )
 
