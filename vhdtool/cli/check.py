@@ -1,0 +1,148 @@
+"""`vhdtool check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vhdtool.cli.answer import put_answer, wants_color
+from vhdtool.cli.config import Config, find_config, load_config
+from vhdtool.cli.guard import say
+from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, choice
+from vhdtool.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vhdtool.rules.model import Profile, Severity
+
+EXAMPLES = """\
+Examples:
+  vhdtool check disk.vhd
+  vhdtool check --profile azure-gen2,marketplace disk.vhd
+  vhdtool check --ignore VHD036,DSK1 --fail-on warning *.vhd
+  vhdtool check --format sarif -o findings.sarif disk.vhd
+
+Profiles: azure-gen1, azure-gen2, data-disk, generalized, specialized, marketplace. Where none is
+named, the generation is found from the disk. A rule is named by its code, its name or the
+beginning of codes; `vhdtool rule --all` lists them.
+
+Exit status 0: nothing at or above --fail-on; 1: findings; 3: an image cannot be read.
+Settings are read from vhdtool.toml, or [tool.vhdtool] of pyproject.toml, in this folder or the
+nearest above it: profile, select, ignore, fail-on, parent-dir. Options stand above them."""
+
+_FAIL_ON = ("error", "warning", "info", "never")
+_FORMATS = ("text", "json", "sarif", "junit", "github")
+
+
+def run(
+    *,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="The images to check.")],
+    profile: Annotated[
+        list[str] | None,
+        typer.Option("--profile", metavar="NAME", help="What it is meant for. May be repeated."),
+    ] = None,
+    select: Annotated[
+        list[str] | None, typer.Option("--select", metavar="RULE", help="Run these rules only.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="RULE", help="Leave these rules out.")
+    ] = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            metavar="error|warning|info|never",
+            help="The least finding for exit status 1.  [default: error]",
+        ),
+    ] = None,
+    output_format: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="text|json|sarif|junit|github", help="How to print the findings."
+        ),
+    ] = "text",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write them to a file."),
+    ] = None,
+    parent: Parent = None,
+    parent_dir: ParentDirs = None,
+    ignore_bitmap: IgnoreBitmap = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Read every sector bitmap, however many there are.")
+    ] = False,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Read settings from FILE.")
+    ] = None,
+    no_config: Annotated[bool, typer.Option("--no-config", help="Read no settings.")] = False,
+) -> int:
+    """Say what would fail on Azure, and why."""
+    config = _config(config_file, no_config)
+    output_format = choice("--format", output_format, _FORMATS)
+    threshold = _severity(choice("--fail-on", fail_on or config.fail_on or "error", _FAIL_ON))
+    if parent is not None and len(images) > 1:
+        raise ConfigError("--parent is for one image", hint="use --parent-dir")
+
+    from vhdtool.report.render import render
+    from vhdtool.rules.runner import check, exit_status
+
+    profiles = _profiles(_words(profile) or config.profile)
+    chosen = _words(select) or config.select
+    left_out = (*config.ignore, *_words(ignore))
+    folders = parent_dir or config.parent_dir
+    reports = []
+    for image in images:
+        _tell_interrupted(image)
+        reports.append(
+            check(
+                image,
+                profiles=profiles,
+                select=chosen,
+                ignore=left_out,
+                parent=parent,
+                parent_dirs=folders,
+                ignore_bitmap=ignore_bitmap,
+                thorough=thorough,
+            )
+        )
+    color = output is None and wants_color()
+    put_answer(render(reports, output_format, color=color), output)
+    return exit_status(reports, threshold)
+
+
+def _config(path: Path | None, no_config: bool) -> Config:
+    if no_config:
+        return Config()
+    return find_config(Path.cwd()) if path is None else load_config(path)
+
+
+def _words(options: Sequence[str] | None) -> tuple[str, ...]:
+    """Split repeated and comma-separated values."""
+    words = (word.strip() for option in options or () for word in option.split(","))
+    return tuple(word for word in words if word)
+
+
+def _profiles(names: Sequence[str]) -> tuple[Profile, ...]:
+    from vhdtool.rules.model import Profile
+
+    allowed = tuple(profile.value for profile in Profile)
+    return tuple(Profile(choice("--profile", name, allowed)) for name in names)
+
+
+def _severity(word: str) -> Severity | None:
+    from vhdtool.rules.model import Severity
+
+    return None if word == "never" else Severity(word)
+
+
+def _tell_interrupted(image: Path) -> None:
+    from vhdtool.disk.journal import journal_path
+
+    if journal_path(image).exists():
+        say(
+            f"{image}: a change of it was interrupted; `vhdtool repair` completes it, "
+            "`vhdtool repair --undo` takes it back"
+        )
