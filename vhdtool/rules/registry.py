@@ -31,12 +31,12 @@ _MODULES = (
     "vhd.parent",
     "vhd.vhdx",
     "vhd.content",
-    # "disk.boot",
-    # "disk.gpt",
-    # "disk.bounds",
-    # "disk.sizes",
-    # "disk.marketplace",
-    # "disk.volumes",
+    "disk.boot",
+    "disk.gpt",
+    "disk.bounds",
+    "disk.sizes",
+    "disk.marketplace",
+    "disk.volumes",
 )
 
 _rules: dict[str, Rule] = {}

@@ -1,0 +1,276 @@
+"""What partitions hold, by type and superblock: swap, LVM, RAID, encryption, foreign systems."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vhdtool.disk.facts import Signature
+from vhdtool.rules.disk.places import describe, entry_hit, first_mib_hit, volume_hit
+from vhdtool.rules.disk.purpose import Guest, system_disk
+from vhdtool.rules.model import DiskLocation, Hit, Profile, Severity
+from vhdtool.rules.registry import rule
+from vhdtool.units import SECTOR_SIZE, human_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vhdtool.disk.facts import DiskFacts, Partition, PartitionFacts
+
+_SWAP_TYPES = frozenset(("0x82", "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"))
+_LVM_TYPES = frozenset(("0x8e", "E6D6D379-F507-44C2-A23C-238F2A3DF928"))
+_RAID_TYPES = frozenset(("0xfd", "A19D880F-05FC-4D3B-A006-743F0F84911E"))
+_LDM_TYPES = frozenset(
+    ("0x42", "5808C8AA-7E8F-42E0-85D2-E1E90434CFB3", "AF9B60A0-1431-4F62-BC68-3311714A69AD")
+)
+_BSD_TYPES = frozenset(
+    (
+        "0xa5",
+        "0xa6",
+        "516E7CB6-6ECF-11D6-8FF8-00022D09712B",
+        "824CC7A0-36A8-11E3-890A-952519AD3F61",
+    )
+)
+
+
+def _holding(
+    layout: PartitionFacts, types: frozenset[str], signature: Signature
+) -> Iterator[Partition]:
+    """Partitions that hold something by superblock or, where there is none known, by type."""
+    for partition in layout.partitions:
+        if partition.signature is signature or (
+            partition.signature is None and partition.type_code in types
+        ):
+            yield partition
+
+
+def _sized(partition: Partition) -> str:
+    return f"{describe(partition)} of {human_size(partition.length)}"
+
+
+@rule("DSK116", "swap-partition", severity=Severity.ERROR)
+def swap_partition(facts: DiskFacts) -> Iterator[Hit]:
+    """
+    ## What it checks
+    A Linux OS disk has no swap partition, by partition type or superblock.
+
+    ## Why it matters
+    The OS disk is remote storage: swapping there is slow and paid for. Azure wants swap on the
+    machine's local resource disk, and its certification tests fail images with swap on the OS disk.
+
+    ## How to fix
+    Remove the partition and its line in /etc/fstab; let the agent or cloud-init make swap on the
+    resource disk.
+
+    ## Source
+    - Azure, "Prepare Linux for imaging" (create-upload-generic)
+    - Azure Marketplace, certification test 41; LISA, test `verify_no_swap_on_osdisk`
+    """
+    layout = system_disk(facts, Guest.LINUX)
+    if layout is None:
+        return
+    for partition in _holding(layout, _SWAP_TYPES, Signature.SWAP):
+        yield entry_hit(
+            layout, partition, f"{_sized(partition)} is swap, expected none on the OS disk"
+        )
+
+
+@rule("DSK119", "lvm-on-os-disk", severity=Severity.WARNING)
+def lvm_on_os_disk(facts: DiskFacts) -> Iterator[Hit]:
+    """
+    ## What it checks
+    A Linux OS disk has no LVM physical volume.
+
+    ## Why it matters
+    Volume groups of cloned machines have the same names and identities, which hampers attaching one
+    machine's disk to another to repair it.
+
+    ## How to fix
+    Install to plain partitions. For Red Hat Enterprise Linux LVM is common and can be kept.
+
+    ## Source
+    - Azure, "Prepare Linux for imaging" (create-upload-generic) advises against LVM
+    - Azure, "Prepare a Red Hat-based virtual machine" has a path with LVM, and Microsoft's own
+      images of that family use it; partition tables do not tell the distribution.
+    """
+    layout = system_disk(facts, Guest.LINUX)
+    if layout is None:
+        return
+    for partition in _holding(layout, _LVM_TYPES, Signature.LVM):
+        yield entry_hit(
+            layout,
+            partition,
+            f"{_sized(partition)} is an LVM physical volume, expected a file system",
+        )
+
+
+@rule("DSK121", "software-raid-on-os-disk", severity=Severity.WARNING)
+def software_raid_on_os_disk(facts: DiskFacts) -> Iterator[Hit]:
+    """
+    ## What it checks
+    A Linux OS disk has no member of a software RAID.
+
+    ## Why it matters
+    Azure's storage is redundant by itself. A RAID with a missing member starts degraded, or not.
+
+    ## How to fix
+    Install to plain partitions.
+
+    ## Source
+    - Azure, "Prepare Linux for imaging" (create-upload-generic): standard partitions
+    - Linux kernel, md superblock magic A92B4EFC
+    """
+    layout = system_disk(facts, Guest.LINUX)
+    if layout is None:
+        return
+    for partition in _holding(layout, _RAID_TYPES, Signature.MD_RAID):
+        yield entry_hit(
+            layout, partition, f"{_sized(partition)} is a RAID member, expected a file system"
+        )
+
+
+@rule("DSK122", "encrypted-linux-volume", severity=Severity.WARNING)
+def encrypted_linux_volume(facts: DiskFacts) -> Iterator[Hit]:
+    """
+    ## What it checks
+    A Linux OS disk has no LUKS volume.
+
+    ## Why it matters
+    If the root file system is in it and asks for a passphrase, the machine waits at a console that
+    nobody sits at. Whether it is the root, and how it is unlocked, cannot be seen from outside.
+
+    ## How to fix
+    Nothing, if the volume is unlocked by a key that is there at the start. Otherwise install
+    without encryption, and use Azure's disk encryption.
+
+    ## Source
+    - LUKS On-Disk Format Specification, magic `LUKS BA BE`
+    - No page of Azure's forbids it, and the root may be elsewhere: so a warning.
+    """
+    layout = system_disk(facts, Guest.LINUX)
+    if layout is None:
+        return
+    for partition in layout.partitions:
+        if partition.signature is Signature.LUKS:
+            yield volume_hit(
+                partition,
+                f"{_sized(partition)} is LUKS-encrypted, expected a volume that opens unattended",
+            )
+
+
+@rule(
+    "DSK123",
+    "bitlocker-on-os-volume",
+    severity=Severity.ERROR,
+    profiles=(Profile.GENERALIZED, Profile.MARKETPLACE),
+)
+def bitlocker_on_os_volume(facts: DiskFacts) -> Iterator[Hit]:
+    """
+    ## What it checks
+    The largest volume of a Windows OS disk is not encrypted by BitLocker. One whose protection is
+    suspended counts as encrypted.
+
+    ## Why it matters
+    Sysprep refuses to run, and a machine elsewhere has not the TPM that holds the key.
+
+    ## How to fix
+    In the guest: `manage-bde -off C:`, and wait until it is decrypted.
+
+    ## Source
+    - Azure, "Prepare a Windows VHD or VHDX to upload to Azure"
+    - Azure Marketplace, "VM certification FAQ"; Microsoft, "Sysprep fails with BitLocker"
+    """
+    layout = system_disk(facts, Guest.WINDOWS)
+    if layout is None:
+        return
+    largest = max(layout.partitions, key=lambda partition: partition.length)
+    if largest.signature is Signature.BITLOCKER:
+        yield volume_hit(
+            largest, f"{_sized(largest)} is encrypted by BitLocker, expected plain NTFS"
+        )
+
+
+@rule("DSK124", "bitlocker-on-data-disk", severity=Severity.WARNING, profiles=(Profile.DATA_DISK,))
+def bitlocker_on_data_disk(facts: DiskFacts) -> Iterator[Hit]:
+    """
+    ## What it checks
+    A data disk has no volume encrypted by BitLocker.
+
+    ## Why it matters
+    Another machine cannot open the volume without its recovery key, and Sysprep may refuse to run
+    beside it.
+
+    ## How to fix
+    In the guest: `manage-bde -off` with the volume's letter, or keep the recovery key at hand.
+
+    ## Source
+    - Microsoft, "Sysprep fails with BitLocker"
+    """
+    layout = facts.layout
+    if layout is None:
+        return
+    for partition in layout.partitions:
+        if partition.signature is Signature.BITLOCKER:
+            yield volume_hit(
+                partition, f"{_sized(partition)} is encrypted by BitLocker, expected plain data"
+            )
+    if layout.bare_signature is Signature.BITLOCKER:
+        yield first_mib_hit(
+            layout, "the disk is encrypted by BitLocker, expected plain data", 0, SECTOR_SIZE
+        )
+
+
+@rule("DSK125", "dynamic-windows-disk", severity=Severity.WARNING)
+def dynamic_windows_disk(facts: DiskFacts) -> Iterator[Hit]:
+    """
+    ## What it checks
+    A Windows OS disk is a basic disk, not one of the Logical Disk Manager.
+
+    ## Why it matters
+    Azure's backup and disk encryption do not work with dynamic disks, and Windows' tools no longer
+    make them.
+
+    ## How to fix
+    Reinstall to a basic disk, or convert it with a tool that can.
+
+    ## Source
+    - Microsoft, "Basic and dynamic disks": dynamic disks are deprecated
+    - No page of Azure's forbids them for the OS disk: so a warning.
+    """
+    layout = system_disk(facts, Guest.WINDOWS)
+    if layout is None:
+        return
+    for partition in layout.partitions:
+        if partition.type_code in _LDM_TYPES:
+            yield entry_hit(
+                layout,
+                partition,
+                f"partition {partition.number} has type {partition.type_code} of a dynamic disk, "
+                "expected that of a basic disk",
+            )
+            return
+
+
+@rule("DSK145", "bsd-volume", severity=Severity.INFO)
+def bsd_volume(facts: DiskFacts) -> Iterator[Hit]:
+    """
+    ## What it checks
+    The disk has no UFS volume of a BSD system.
+
+    ## Why it matters
+    Nothing is wrong with it. Its files are not looked at, so no rule about the guest is decided.
+
+    ## How to fix
+    Nothing.
+
+    ## Source
+    - FreeBSD and OpenBSD partition types; UFS2 superblock magic 19540119
+    """
+    layout = facts.layout
+    if layout is None:
+        return
+    for partition in _holding(layout, _BSD_TYPES, Signature.UFS):
+        yield Hit(
+            f"{_sized(partition)} is of a BSD system: its files are not looked at",
+            DiskLocation(partition.offset, SECTOR_SIZE),
+            partition.boot_sector[:64],
+        )
