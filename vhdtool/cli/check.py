@@ -12,11 +12,12 @@ from vhdtool.cli.config import Config, find_config, load_config
 from vhdtool.cli.guard import say
 from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, choice
 from vhdtool.errors import ConfigError
+from vhdtool.report.render import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vhdtool.rules.model import Profile, Severity
+    from vhdtool.rules.model import Profile, Rule, Severity
 
 EXAMPLES = """\
 Examples:
@@ -34,7 +35,6 @@ Settings are read from vhdtool.toml, or [tool.vhdtool] of pyproject.toml, in thi
 nearest above it: profile, select, ignore, fail-on, parent-dir. Options stand above them."""
 
 _FAIL_ON = ("error", "warning", "info", "never")
-_FORMATS = ("text", "json", "sarif", "junit", "github")
 
 
 def run(
@@ -81,18 +81,20 @@ def run(
 ) -> int:
     """Say what would fail on Azure, and why."""
     config = _config(config_file, no_config)
-    output_format = choice("--format", output_format, _FORMATS)
-    threshold = _severity(choice("--fail-on", fail_on or config.fail_on or "error", _FAIL_ON))
-    if parent is not None and len(images) > 1:
-        raise ConfigError("--parent is for one image", hint="use --parent-dir")
-
-    from vhdtool.report.render import render
-    from vhdtool.rules.runner import check, exit_status
-
-    profiles = _profiles(_words(profile) or config.profile)
+    output_format = choice("--format", output_format, FORMATS)
+    threshold = _threshold(fail_on, config)
+    profiles = _profiles(_words(profile), config)
     chosen = _words(select) or config.select
     left_out = (*config.ignore, *_words(ignore))
-    folders = parent_dir or config.parent_dir
+    if parent is not None and len(images) > 1:
+        raise ConfigError("--parent is for one image", hint="use --parent-dir")
+    if output is not None:
+        _require_no_image(output, images)
+
+    from vhdtool.report.render import Asked, render
+    from vhdtool.rules.runner import check, exit_status
+
+    rules = _rules(chosen, left_out)
     reports = []
     for image in images:
         _tell_interrupted(image)
@@ -103,13 +105,14 @@ def run(
                 select=chosen,
                 ignore=left_out,
                 parent=parent,
-                parent_dirs=folders,
+                parent_dirs=parent_dir or config.parent_dir,
                 ignore_bitmap=ignore_bitmap,
                 thorough=thorough,
             )
         )
     color = output is None and wants_color()
-    put_answer(render(reports, output_format, color=color), output)
+    asked = Asked(rules, threshold, profiles=profiles, color=color)
+    put_answer(render(reports, output_format, asked), output)
     return exit_status(reports, threshold)
 
 
@@ -125,23 +128,44 @@ def _words(options: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(word for word in words if word)
 
 
-def _profiles(names: Sequence[str]) -> tuple[Profile, ...]:
-    from vhdtool.rules.model import Profile
-
-    allowed = tuple(profile.value for profile in Profile)
-    return tuple(Profile(choice("--profile", name, allowed)) for name in names)
-
-
-def _severity(word: str) -> Severity | None:
+def _threshold(word: str | None, config: Config) -> Severity | None:
     from vhdtool.rules.model import Severity
 
+    if word is None and config.fail_on is not None:
+        word = choice(f"{config.path}: fail-on", config.fail_on, _FAIL_ON)
+    else:
+        word = choice("--fail-on", word or "error", _FAIL_ON)
     return None if word == "never" else Severity(word)
+
+
+def _profiles(names: Sequence[str], config: Config) -> tuple[Profile, ...]:
+    from vhdtool.rules.model import Profile
+
+    where = "--profile" if names else f"{config.path}: profile"
+    allowed = tuple(profile.value for profile in Profile)
+    return tuple(Profile(choice(where, name, allowed)) for name in names or config.profile)
+
+
+def _rules(chosen: Sequence[str], left_out: Sequence[str]) -> tuple[Rule, ...]:
+    from vhdtool.rules.registry import select_rules
+
+    rules = tuple(select_rules(chosen, left_out))
+    if not rules:
+        raise ConfigError("no rule is left to run", hint="what is ignored covers what is selected")
+    return rules
+
+
+def _require_no_image(output: Path, images: Sequence[Path]) -> None:
+    from vhdtool.disk.output import require_other_file
+
+    for image in images:
+        require_other_file(image, output, "an image to check")
 
 
 def _tell_interrupted(image: Path) -> None:
     from vhdtool.disk.journal import journal_path
 
-    if journal_path(image).exists():
+    if image.name and journal_path(image).exists():
         say(
             f"{image}: a change of it was interrupted; `vhdtool repair` completes it, "
             "`vhdtool repair --undo` takes it back"

@@ -1,0 +1,74 @@
+"""`vhdtool rule`."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vhdtool.cli.options import choice
+from vhdtool.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vhdtool.report.rule_report import Catalogue
+
+EXAMPLES = """\
+Examples:
+  vhdtool rule VHD007
+  vhdtool rule dynamic-disk
+  vhdtool rule --all
+  vhdtool rule --all --format json | jq -r '.rules[] | [.code, .name] | @tsv'"""
+
+
+def run(
+    *,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="RULE", help="The rule: its code or its name.", show_default=False),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="List every rule.")] = False,
+    output_format: Annotated[
+        str, typer.Option("--format", metavar="text|json", help="How to print the answer.")
+    ] = "text",
+) -> int:
+    """Explain a rule of `check`: what it checks, why, how to fix it, and its source."""
+    output_format = choice("--format", output_format, ("text", "json"))
+    if every == (name is not None):
+        raise ConfigError("name one rule, or --all", hint="`vhdtool rule --all` lists the rules")
+
+    from vhdtool.report.rule_report import render_json, render_page, render_table
+    from vhdtool.rules.left_out import NOT_IMPLEMENTED
+    from vhdtool.rules.registry import rules
+
+    catalogue = (list(rules().values()), NOT_IMPLEMENTED) if name is None else _find(name)
+    if output_format == "json":
+        print(render_json(catalogue), end="")
+    else:
+        render = render_table if name is None else render_page
+        print(render(catalogue, shutil.get_terminal_size().columns), end="")
+    return 0
+
+
+def _find(name: str) -> Catalogue:
+    """Return the one rule of that code or name, or the reason why it was left out.
+
+    Raises:
+        ConfigError: There is no such rule.
+    """
+    from vhdtool.rules.left_out import NOT_IMPLEMENTED
+    from vhdtool.rules.registry import rules
+
+    known = rules()
+    code, lowered = name.upper(), name.lower()
+    for rule in known.values():
+        if rule.code == code or rule.name == lowered:
+            return [rule], {}
+    if code in NOT_IMPLEMENTED:
+        return [], {code: NOT_IMPLEMENTED[code]}
+    from difflib import get_close_matches
+
+    names = [rule.name for rule in known.values()]
+    close = get_close_matches(code, known, 1, 0.8) or get_close_matches(lowered, names, 2)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`vhdtool rule --all` lists them"
+    raise ConfigError(f"no rule is called {name!r}", hint=hint)
