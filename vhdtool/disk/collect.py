@@ -35,6 +35,8 @@ _UNBOUNDED = (1 << 63) - 1
 _ZERO_SAMPLES = 256
 _ZERO_WINDOW = 2 * MIB
 _ZERO_READS = 16 * MIB
+# A damaged disk may fail at every partition of a hostile table.
+_MAX_UNREAD = 16
 
 
 def collect_facts(
@@ -112,10 +114,12 @@ def _sector_size(layer: Layer, image: Image | None) -> int | None:
 
 def _layout(image: Image, gaps: list[str]) -> PartitionFacts | None:
     try:
-        return read_partitions(image)
+        layout = read_partitions(image)
     except (FormatError, OSError) as error:
         gaps.append(f"the partition tables cannot be read: {_describe(error, image.path)}")
         return None
+    gaps += [f"cannot read {unread}" for unread in layout.unread[:_MAX_UNREAD]]
+    return layout
 
 
 def _vhd_facts(layer: Layer, vhd: VhdFacts, thorough: bool, gaps: list[str]) -> VhdFacts:

@@ -166,7 +166,8 @@ class PartitionFacts:
     bare_signature: Signature | None  # a file system from byte 0 on, without a partition table
     first_mib: bytes  # the first MiB of the disk, shorter on a smaller disk
     last_sector: bytes
-    problems: tuple[tuple[int, str], ...]  # (disk offset, sentence): loops, unreadable entries
+    problems: tuple[tuple[int, str], ...]  # (disk offset, sentence): where logical partitions end
+    unread: tuple[str, ...]  # what could not be read, one sentence each
 
 
 @dataclass(frozen=True, slots=True)

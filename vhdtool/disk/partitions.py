@@ -16,6 +16,7 @@ from vhdtool.units import MIB, SECTOR_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vhdtool.disk.facts import Signature
     from vhdtool.disk.image import Image
 
 # Real disks have a handful; a hostile table may have 32768, each of which would cost reads.
@@ -35,28 +36,30 @@ def read_partitions(disk: Image) -> PartitionFacts:
     if record is not None and not record.has_signature:
         record = None
     primary = reader.table_at(disk.sector_size)
-    backup = _find_backup(reader, primary) if primary or _may_have_gpt(record) else None
+    bare = None if primary else find_signature(reader.read, 0, disk.size)
+    backup = _find_backup(reader, primary) if primary or _may_have_gpt(record, bare) else None
     partitions = tuple(_partitions(reader, record, primary, backup))
-    bare = None if partitions or primary else find_signature(reader.read, 0, disk.size)
     return PartitionFacts(
         mbr=record,
         primary_gpt=primary,
         backup_gpt=backup,
         gpt_at_4096=disk.sector_size == SECTOR_SIZE and _is_first_header(first_mib[4096:8192]),
         partitions=partitions,
-        bare_signature=bare,
+        bare_signature=None if partitions else bare,
         first_mib=first_mib,
         last_sector=reader.read(max(0, disk.size - disk.sector_size), disk.sector_size),
         problems=tuple(reader.problems),
+        unread=tuple(reader.unread),
     )
 
 
 class _Reader:
-    """Reads that turn failures into problems."""
+    """Reads that turn failures into facts."""
 
     def __init__(self, disk: Image) -> None:
         self.disk = disk
         self.problems: list[tuple[int, str]] = []
+        self.unread: list[str] = []
 
     def read(self, offset: int, length: int) -> bytes:
         """Read what is there; a range that lies outside the disk is empty."""
@@ -65,7 +68,7 @@ class _Reader:
         try:
             return self.disk.read_at(offset, length)
         except (FormatError, OSError) as error:
-            self.problems.append((offset, f"cannot read {length} bytes: {error}"))
+            self.unread.append(f"{length} bytes at byte {offset} of the disk: {error}")
             return b""
 
     def table_at(self, offset: int) -> GptFacts | None:
@@ -131,11 +134,12 @@ def _is_first_header(sector: bytes) -> bool:
     return gpt.GptHeader.parse(sector).current_lba == 1
 
 
-def _may_have_gpt(record: mbr.MasterBootRecord | None) -> bool:
-    """Whether a GPT counts: with MBR partitions of other types it is a leftover."""
-    if record is None or record.is_protective:
+def _may_have_gpt(record: mbr.MasterBootRecord | None, bare: Signature | None = None) -> bool:
+    """Whether a GPT counts: beside MBR partitions or a bare file system it is a leftover."""
+    if record is not None and record.is_protective:
         return True
-    return not any(entry.is_used for entry in record.entries)
+    used = record is not None and any(entry.is_used for entry in record.entries)
+    return not used and bare is None
 
 
 def _find_backup(reader: _Reader, primary: GptFacts | None) -> GptFacts | None:
@@ -261,7 +265,8 @@ def _logical_partitions(reader: _Reader, extended: mbr.MbrEntry) -> Iterator[Par
             reader.disk.native, extended.first_lba, extended.sector_count, sector
         )
     except (FormatError, OSError) as error:
-        found, problem = [], (extended.first_lba * sector, f"cannot read boot records: {error}")
+        reader.unread.append(f"the logical partitions: {error}")
+        return
     if problem is not None:
         reader.problems.append(problem)
     for number, entry in enumerate(found, start=5):

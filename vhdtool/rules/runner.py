@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vhdtool.disk.collect import collect_facts
 from vhdtool.errors import VhdtoolError
-from vhdtool.formats.gpt import BIOS_BOOT, EFI_SYSTEM
+from vhdtool.rules.disk.purpose import boots_by_bios, efi_system_partitions, has_gpt
 from vhdtool.rules.model import (
     DiskLocation,
     FileLocation,
@@ -18,6 +18,7 @@ from vhdtool.rules.model import (
     Severity,
 )
 from vhdtool.rules.registry import select_rules
+from vhdtool.units import TIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from vhdtool.rules.model import Rule
 
 CLEAN, FINDINGS, UNREADABLE, BUG = 0, 1, 3, 70
+_PURPOSES = frozenset((Profile.GEN1, Profile.GEN2, Profile.DATA_DISK))
+_LARGEST_GENERATION_1 = 2 * TIB
 
 
 def check(
@@ -46,14 +49,15 @@ def check(
 
     Args:
         path: The image file, or a block device.
-        profiles: What the image is meant for; where none is named, `default_profiles`.
+        profiles: What the image is meant for. Where neither a generation nor `data-disk` is among
+            them, that is found from the disk: see `default_profiles`.
         select: Codes, names or beginnings of codes of the only rules to run.
         ignore: Codes, names or beginnings of codes of rules to leave out.
         parent: The parent of a differencing image, instead of the one that it names.
         parent_dirs: Folders, besides the child's own, that parents may come from.
         ignore_bitmap: Read allocated blocks of dynamic VHDs whole, as qemu does.
         thorough: Examine every block's bitmap, however many there are.
-        now: The time to judge timestamps by, instead of the clock's.
+        now: The time to judge timestamps by, with its zone, instead of the clock's.
 
     Raises:
         ConfigError: A selector fits no rule.
@@ -81,7 +85,9 @@ def check_facts(
     facts: DiskFacts, *, profiles: Iterable[Profile] = (), rules: Sequence[Rule] | None = None
 ) -> Report:
     """Run rules (default: all) over facts; a rule that crashes is reported, never silent."""
-    chosen = tuple(dict.fromkeys(profiles)) or default_profiles(facts)
+    chosen = tuple(dict.fromkeys(profiles))
+    if not _PURPOSES.intersection(chosen):
+        chosen = (*default_profiles(facts), *chosen)
     findings: list[Finding] = []
     failures = []
     for rule in select_rules() if rules is None else rules:
@@ -106,25 +112,30 @@ def _order(finding: Finding) -> tuple[int, str, int]:
 def default_profiles(facts: DiskFacts) -> tuple[Profile, ...]:
     """Tell from the disk what it is meant for, where the user does not say.
 
-    A GPT with an EFI system partition boots in a generation 2 machine, whatever else it has; an MBR
-    with boot code and an active partition, or a GPT with a BIOS boot partition, in generation 1.
-    What has neither is a data disk, and so is what cannot be read.
+    - A GPT with an EFI system partition boots in a generation 2 machine.
+    - An MBR with an active partition or with GRUB's boot code boots in generation 1, and so does a
+      GPT with a BIOS boot partition, FreeBSD's boot partition or a partition for legacy boot.
+    - A disk that boots both ways is judged for both, since either may be asked for; if it is
+      too large for generation 1, for generation 2 only.
+    - What boots neither way is a data disk, and so is what cannot be read.
     """
     layout = facts.layout
     if layout is None:
         return (Profile.DATA_DISK,)
-    types = {partition.type_code for partition in layout.partitions if partition.scheme == "gpt"}
-    if EFI_SYSTEM in types:
-        return (Profile.GEN2,)
-    active = any(partition.active for partition in layout.partitions)
-    boot_code = layout.mbr is not None and any(layout.mbr.boot_code)
-    if BIOS_BOOT in types or (active and boot_code):
+    by_bios = boots_by_bios(layout)
+    by_uefi = bool(efi_system_partitions(layout))
+    if by_bios and by_uefi and has_gpt(layout):
+        too_large = facts.virtual_size is not None and facts.virtual_size > _LARGEST_GENERATION_1
+        return (Profile.GEN2,) if too_large else (Profile.GEN1, Profile.GEN2)
+    if by_bios:
         return (Profile.GEN1,)
-    return (Profile.DATA_DISK,)
+    return (Profile.GEN2,) if by_uefi else (Profile.DATA_DISK,)
 
 
 def exit_status(reports: Iterable[Report], fail_on: Severity | None) -> int:
-    """Return the worst status: 70 a rule crashed, 3 not readable, 1 findings, 0 clean.
+    """Return the worst status: 70 a rule crashed, 3 not read, 1 findings, 0 clean.
+
+    What could not be read counts as such unless a finding of severity error explains it.
 
     Args:
         reports: What was checked.
@@ -134,7 +145,8 @@ def exit_status(reports: Iterable[Report], fail_on: Severity | None) -> int:
     for report in reports:
         if report.failures:
             return BUG
-        unread = report.facts is not None and report.facts.open_error is not None
+        facts = report.facts
+        unread = facts is not None and (facts.open_error is not None or bool(facts.gaps))
         explained = any(finding.severity is Severity.ERROR for finding in report.findings)
         if report.error is not None or (unread and not explained):
             worst = UNREADABLE

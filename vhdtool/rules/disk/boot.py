@@ -9,15 +9,14 @@ from vhdtool.formats import mbr
 from vhdtool.rules.disk.places import entry_hit, first_mib_hit, sector_size, volume_hit
 from vhdtool.rules.disk.purpose import (
     Guest,
-    bios_loader_partitions,
     efi_system_partitions,
     guest,
+    has_bios_loader_partition,
     has_boot_code,
     has_gpt,
     has_grub,
-    has_legacy_boot_partition,
 )
-from vhdtool.rules.model import Hit, Profile, Severity
+from vhdtool.rules.model import Profile, Severity
 from vhdtool.rules.registry import rule
 from vhdtool.units import SECTOR_SIZE
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vhdtool.disk.facts import DiskFacts, Partition, PartitionFacts
+    from vhdtool.rules.model import Hit
 
 _GRUB_CORE_LBA = 0x5C  # of boot.img: where its core image starts, 8 bytes
 _BOOT_CODE_LENGTH = 440
@@ -36,22 +36,24 @@ _DIRTY = 0x01
 def gpt_on_generation_1(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The OS disk of a generation 1 machine has a master boot record. A GUID partition table passes
-    with a BIOS boot partition (or FreeBSD's boot partition, or a partition marked for legacy boot),
-    unless the disk is a Windows disk.
+    The OS disk of a generation 1 machine has a master boot record. A GUID partition table is an
+    error on a Windows disk. On other disks it passes with a BIOS boot partition, FreeBSD's boot
+    partition, or a partition marked for legacy boot; a disk without any boot code is left to
+    DSK103.
 
     ## Why it matters
-    A BIOS does not read GUID partition tables. Windows does not start from one there; Linux does
-    only if its loader has a place of its own.
+    A BIOS does not read GUID partition tables. Windows cannot start from one there; Linux can only
+    if its loader has a place of its own.
 
     ## How to fix
-    Make the image for generation 2, or partition the disk with an MBR (Windows: `mbr2gpt` goes the
-    other way only; reinstall). For Linux add a BIOS boot partition and run `grub-install`.
+    Use the image for generation 2. For generation 1, reinstall Windows on a disk with an MBR
+    (`mbr2gpt` only goes the other way); for Linux, add a BIOS boot partition and run
+    `grub-install`.
 
     ## Source
     - Azure, "Support for generation 2 VMs"; Azure, "Prepare a Windows VHD or VHDX to upload"
-    - The pages name MBR only; images that Microsoft and its partners publish for generation 1 carry
-    a GPT with a BIOS boot partition, so that counts as sound here.
+    - These pages allow only an MBR. Images that Microsoft and its partners publish for generation 1
+    have a GPT with a BIOS boot partition, so that passes here.
     """
     layout = facts.layout
     if layout is None or not has_gpt(layout) or layout.primary_gpt is None:
@@ -63,12 +65,13 @@ def gpt_on_generation_1(facts: DiskFacts) -> Iterator[Hit]:
             "a Windows disk has a GUID partition table, expected an MBR for generation 1",
             offset,
             SECTOR_SIZE,
+            Severity.ERROR,
         )
-    elif not bios_loader_partitions(layout) and not has_legacy_boot_partition(layout):
+    elif has_boot_code(layout) and not has_bios_loader_partition(layout):
         yield first_mib_hit(
             layout,
             "the disk has a GUID partition table without a BIOS boot partition, "
-            "expected an MBR or a BIOS boot partition for generation 1",
+            "expected one, or an MBR, for generation 1",
             offset,
             SECTOR_SIZE,
         )
@@ -82,31 +85,44 @@ def no_efi_system_partition(facts: DiskFacts) -> Iterator[Hit]:
 
     ## Why it matters
     Generation 2 machines start by UEFI, which looks for loaders in that partition. Without it the
-    machine ends in network boot.
+    machine ends up trying to boot from the network.
 
     ## How to fix
-    Install the system for UEFI, or use the image for generation 1.
+    Use the image for generation 1, or install the system for UEFI.
 
     ## Source
     - Azure, "Support for generation 2 VMs"
+    - Azure, "Linux virtual machine boot issues due to UEFI"
     """
     layout = facts.layout
     if layout is None:
         return
     if not has_gpt(layout):
-        found = "an MBR" if layout.mbr is not None and layout.partitions else "no partition table"
         yield first_mib_hit(
             layout,
-            f"the disk has {found}, expected a GUID partition table for generation 2",
+            f"the disk has {_table_without_gpt(layout)}, expected a GUID partition table for "
+            "generation 2",
             sector_size(facts),
             SECTOR_SIZE,
         )
     elif not efi_system_partitions(layout):
         types = sorted({partition.type_name for partition in layout.partitions})
-        yield Hit(
-            f"none of {len(layout.partitions)} partitions ({', '.join(types) or 'none'}) is an "
-            "EFI system partition, expected one for generation 2"
+        found = f" ({', '.join(types)})" if types else ""
+        yield first_mib_hit(
+            layout,
+            f"none of the {len(layout.partitions)} partitions{found} is an EFI system partition, "
+            "expected one for generation 2",
+            sector_size(facts),
+            SECTOR_SIZE,
         )
+
+
+def _table_without_gpt(layout: PartitionFacts) -> str:
+    if layout.partitions:
+        return "an MBR"
+    if layout.primary_gpt is not None or layout.backup_gpt is not None:
+        return "a GUID partition table that cannot be used"
+    return "no partition table"
 
 
 @rule("DSK103", "no-bios-boot-code", severity=Severity.ERROR, profiles=(Profile.GEN1,))
@@ -114,21 +130,22 @@ def no_bios_boot_code(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
     The first sector ends with 55 AA and holds boot code. If the code is GRUB's, the core image that
-    it points to is there.
+    it points to is there. Windows disks with a GUID partition table are left to DSK101.
 
     ## Why it matters
-    A generation 1 machine runs the first sector of its OS disk. What is not there cannot start.
+    A generation 1 machine runs the first sector of its OS disk. Without a loader there, it cannot
+    start.
 
     ## How to fix
-    Run `grub-install` (Linux) or `bootsect` and `bcdboot` (Windows) for BIOS, or use the image for
-    generation 2.
+    Use the image for generation 2 if the system boots by UEFI. Otherwise run `grub-install` (Linux)
+    or `bootsect` and `bcdboot` (Windows) for BIOS.
 
     ## Source
     - Azure, "Linux virtual machine boot issues due to UEFI"; Red Hat, "Azure image preparation"
-    - GRUB manual, "BIOS installation"; the field of boot.img at 5C is that of GRUB's headers
+    - GRUB manual, "BIOS installation"; the field of boot.img at 5C is described in GRUB's headers
     """
     layout = facts.layout
-    if layout is None:
+    if layout is None or (has_gpt(layout) and guest(layout) is Guest.WINDOWS):
         return
     if layout.mbr is None:
         end = layout.first_mib[510:512].hex(" ").upper() or "nothing"
@@ -156,7 +173,7 @@ def _missing_grub_core(layout: PartitionFacts, record: mbr.MasterBootRecord) -> 
     if sector and not any(sector):
         yield first_mib_hit(
             layout,
-            f"GRUB's boot code points to LBA {lba}, which is zero, expected its core image there",
+            f"GRUB's boot code points to LBA {lba}, which is all zeros, expected its core image",
             _GRUB_CORE_LBA,
             8,
         )
@@ -178,14 +195,15 @@ def bad_efi_file_system(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
     The EFI system partition holds FAT12, FAT16 or FAT32, by the parameter block in its boot sector.
-    A volume that was not cleanly unmounted is a warning.
+    A volume that was not cleanly unmounted is a warning. Of several EFI system partitions the first
+    is looked at.
 
     ## Why it matters
-    UEFI reads loaders from FAT only. A dirty volume mostly starts, but it may have lost its last
-    changes, and some systems refuse to mount it until it is checked.
+    UEFI reads loaders from FAT only. A machine usually starts from a dirty volume, but the latest
+    changes to it may be lost, and some systems refuse to mount it until it has been checked.
 
     ## How to fix
-    Format the partition and reinstall the loader; for a dirty volume run `fsck.vfat`.
+    Format the partition as FAT and reinstall the loader. For a dirty volume, run `fsck.vfat`.
 
     ## Source
     - UEFI Specification 2.10, section 13.3; Microsoft, FAT specification, BS_Reserved1
@@ -226,15 +244,16 @@ def _content(partition: Partition) -> str:
 def no_active_partition(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    A Windows disk with an MBR has exactly one active partition, and it is a primary one. The files
-    on it are not looked at.
+    A Windows disk with an MBR has exactly one active partition, and it is a primary one. Whether
+    `bootmgr` is on it is not checked.
 
     ## Why it matters
-    Windows' boot code starts the active primary partition and gives up when there is none, or more
+    Windows' boot code starts the active primary partition. It gives up if there is none, or more
     than one.
 
     ## How to fix
-    Set the active flag of the partition with `bootmgr` (`diskpart`: `select partition`, `active`).
+    Set the active flag on the partition that holds `bootmgr`, and on no other (`diskpart`:
+    `select partition`, then `active` or `inactive`).
 
     ## Source
     - Azure, "Prepare a Windows VHD or VHDX to upload"; Azure, repair scripts for boot problems

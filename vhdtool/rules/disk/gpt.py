@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vhdtool.disk.facts import Signature
 from vhdtool.formats import mbr
 from vhdtool.rules.disk.places import describe, first_mib_hit, sector_size, volume_hit
+from vhdtool.rules.disk.purpose import has_gpt
 from vhdtool.rules.model import DiskLocation, Hit, Profile, Severity
 from vhdtool.rules.registry import rule
 from vhdtool.units import SECTOR_SIZE
@@ -22,59 +23,64 @@ _BPB = frozenset((Signature.NTFS, Signature.FAT12, Signature.FAT16, Signature.FA
 _ALTERNATE_LBA = 32  # of a GPT header, 8 bytes
 
 
-def _table_hit(table: GptFacts, message: str) -> Hit:
-    return Hit(message, DiskLocation(table.offset, len(table.raw)), table.raw[:64])
+def _table_hit(table: GptFacts, message: str, severity: Severity | None = None) -> Hit:
+    return Hit(message, DiskLocation(table.offset, len(table.raw)), table.raw[:64], severity)
 
 
-@rule(
-    "DSK112",
-    "bad-gpt-copy",
-    severity=Severity.WARNING,
-    profiles=(Profile.GEN2, Profile.DATA_DISK),
-)
+@rule("DSK112", "bad-gpt-copy", severity=Severity.WARNING)
 def bad_gpt_copy(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    Both copies of the GUID partition table are there with right checksums, say the same, and the
-    backup header is in the last sector of the virtual disk, where the primary says that it is.
+    Both copies of the GUID partition table are there with correct checksums and say the same, and
+    the backup header is in the last sector of the virtual disk, where the primary says it is. If
+    neither copy can be used, that is an error. A table left over from an earlier use of the disk,
+    beside MBR partitions, is not judged.
 
     ## Why it matters
-    A disk that was grown to a whole MiB has its backup in the middle. Tools then warn, refuse to
-    change the table, or find no backup when the primary is lost.
+    A disk that was grown to a whole MiB has its backup somewhere in the middle. Tools then warn,
+    refuse to change the table, or find no backup when the primary is lost. Without a usable copy no
+    system finds the partitions.
 
     ## How to fix
-    `vhdtool repair IMAGE`, or `sgdisk --move-second-header`.
+    `vhdtool repair IMAGE` writes the backup of a fixed or raw disk again, where the primary is
+    sound. For a damaged primary, use the recovery menu of `gdisk` on the attached disk.
 
     ## Source
     - UEFI Specification 2.10, section 5.3.2: the backup is in the last block of the disk
+    - It applies to generation 1 as well, whose disks may have a GUID partition table (DSK101).
     """
     layout, size = facts.layout, facts.virtual_size
     if layout is None or size is None:
         return
     primary, backup = layout.primary_gpt, layout.backup_gpt
     if primary is None:
-        if backup is not None and backup.problem is None:
-            yield first_mib_hit(
-                layout,
-                'no GPT header at LBA 1, expected "EFI PART";'
-                f" the backup is at byte {backup.offset}",
-                sector_size(facts),
-                8,
-            )
+        yield from _missing_primary(layout, sector_size(facts))
         return
     if layout.mbr is not None and not layout.mbr.is_protective and _has_mbr_partitions(layout):
-        return  # a leftover of another life of the disk
+        return
     if primary.problem is not None:
-        yield _table_hit(primary, f"the primary GPT is not usable: {primary.problem}")
+        usable = backup is not None and backup.problem is None
+        severity = None if usable else Severity.ERROR
+        yield _table_hit(primary, f"the primary GPT cannot be used: {primary.problem}", severity)
     last_lba = size // sector_size(facts) - 1
     if backup is None:
-        yield _table_hit(primary, f"no backup GPT header, expected one at LBA {last_lba}")
+        yield _table_hit(primary, f"there is no backup GPT header, expected one at LBA {last_lba}")
         return
     yield from _misplaced(primary, backup, last_lba, sector_size(facts))
     if backup.problem is not None:
-        yield _table_hit(backup, f"the backup GPT is not usable: {backup.problem}")
+        yield _table_hit(backup, f"the backup GPT cannot be used: {backup.problem}")
     elif primary.problem is None:
         yield from _disagreement(primary, backup)
+
+
+def _missing_primary(layout: PartitionFacts, sector: int) -> Iterator[Hit]:
+    missing = 'there is no GPT header at LBA 1, expected "EFI PART"'
+    if layout.backup_gpt is not None and layout.backup_gpt.problem is None:
+        message = f"{missing}; the backup is at byte {layout.backup_gpt.offset}"
+        yield first_mib_hit(layout, message, sector, 8)
+    elif layout.mbr is not None and layout.mbr.is_protective and not layout.gpt_at_4096:
+        message = f"{missing} behind the protective MBR; there is no backup either"
+        yield first_mib_hit(layout, message, sector, 8, Severity.ERROR)
 
 
 def _has_mbr_partitions(layout: PartitionFacts) -> bool:
@@ -89,8 +95,8 @@ def _misplaced(primary: GptFacts, backup: GptFacts, last_lba: int, sector: int) 
         )
     elif primary.header_crc_ok and primary.header.backup_lba != last_lba:
         yield Hit(
-            "the primary GPT header says that the backup is at LBA "
-            f"{primary.header.backup_lba}, expected the last LBA {last_lba}",
+            f"the primary GPT header has its backup at LBA {primary.header.backup_lba}, "
+            f"expected the last LBA {last_lba}",
             DiskLocation(primary.offset + _ALTERNATE_LBA, 8),
             primary.raw[_ALTERNATE_LBA : _ALTERNATE_LBA + 8],
         )
@@ -100,15 +106,15 @@ def _disagreement(primary: GptFacts, backup: GptFacts) -> Iterator[Hit]:
     if primary.header.disk_guid != backup.header.disk_guid:
         yield _table_hit(
             backup,
-            f"the backup GPT is of disk {backup.header.disk_guid}, "
+            f"the backup GPT belongs to disk {backup.header.disk_guid}, "
             f"expected {primary.header.disk_guid} as in the primary",
         )
     elif primary.entries != backup.entries:
         numbers = sorted({entry.index + 1 for entry in set(primary.entries) ^ set(backup.entries)})
         yield _table_hit(
             backup,
-            f"the backup GPT has other values for {len(numbers)} partitions, the first is "
-            f"{numbers[0]}, expected those of the primary",
+            f"the backup GPT differs from the primary in {len(numbers)} entries, the first of them "
+            f"partition {numbers[0]}, expected none",
         )
 
 
@@ -120,11 +126,12 @@ def bad_protective_mbr(facts: DiskFacts) -> Iterator[Hit]:
     starts at LBA 1, and no others. The length and the active flag of the entry are not judged.
 
     ## Why it matters
-    Firmware takes the GUID partition table only if the record is there. A hybrid record makes
-    systems disagree about the partitions: Windows takes the record's, Linux the table's.
+    Firmware uses the GUID partition table only if that record is there. A hybrid record makes
+    systems disagree about the partitions: Windows takes those of the record, Linux those of the
+    table.
 
     ## How to fix
-    Write a protective record: `sgdisk`, expert menu, command `n`.
+    Write a new protective record: `gdisk`, expert menu (`x`), command `n`.
 
     ## Source
     - UEFI Specification 2.10, section 5.2.3. It tells UEFI to ignore the active flag, which
@@ -133,6 +140,8 @@ def bad_protective_mbr(facts: DiskFacts) -> Iterator[Hit]:
     layout = facts.layout
     if layout is None or layout.primary_gpt is None or layout.primary_gpt.problem is not None:
         return
+    if not has_gpt(layout):
+        return  # MBR partitions, and a table left over from an earlier use of the disk
     record = layout.mbr
     if record is None:
         yield first_mib_hit(
@@ -147,7 +156,7 @@ def bad_protective_mbr(facts: DiskFacts) -> Iterator[Hit]:
     protective = [entry for entry in used if entry.type_code == mbr.PROTECTIVE_TYPE]
     if not protective:
         yield _record_hit(
-            layout, 0, 4, "no entry of the MBR has type 0xee, expected a protective one"
+            layout, 0, 4, "no entry of the MBR has type 0xee, expected a protective entry"
         )
         return
     first = protective[0]
@@ -165,7 +174,7 @@ def bad_protective_mbr(facts: DiskFacts) -> Iterator[Hit]:
             layout,
             others[0].index,
             1,
-            f"the protective MBR has {len(others)} more partitions (type {types}), expected none",
+            f"the protective MBR has {len(others)} other partitions (type {types}), expected none",
         )
 
 
@@ -182,22 +191,22 @@ def made_for_4096_byte_sectors(facts: DiskFacts) -> Iterator[Hit]:
     4096-byte sectors have it, and no FAT or NTFS volume counts in sectors of 4096 bytes.
 
     ## Why it matters
-    All sector numbers on such a disk are eight times too small for the machine that reads it: no
-    partition is found. Azure's uploaded OS disks have 512-byte sectors.
+    Every sector number on such a disk is eight times too small for the machine that reads it, so no
+    partition is found. VHDs uploaded to Azure have 512-byte sectors.
 
     ## How to fix
-    Make the image anew on a disk with 512-byte sectors.
+    Build the image again on a disk with 512-byte sectors.
 
     ## Source
     - Azure, "Upload a VHD to Azure" (512 and 4096-byte sectors); UEFI Specification 2.10, section
     5.3.1; Microsoft, FAT specification, BPB_BytsPerSec
-    - The sector size of XFS is not judged: `mkfs.xfs` takes the physical one, which is 4096 on many
-    disks with 512-byte sectors.
+    - The sector size of XFS is not judged: `mkfs.xfs` takes the physical one, which is 4096 bytes
+    on many disks with 512-byte logical sectors.
     """
     layout = facts.layout
     if layout is None or sector_size(facts) != SECTOR_SIZE:
         return
-    if layout.gpt_at_4096 and layout.primary_gpt is None:
+    if layout.gpt_at_4096 and layout.primary_gpt is None and not layout.partitions:
         yield first_mib_hit(
             layout,
             "the GPT header is at byte 4096, expected byte 512 on a disk with 512-byte sectors",

@@ -37,7 +37,7 @@ def no_free_first_mib(facts: DiskFacts) -> Iterator[Hit]:
     would be damaged, so certification refuses it.
 
     ## How to fix
-    Make the image anew with aligned partitions; moving one means moving its file system.
+    Build the image again with aligned partitions; to move one is to move its file system.
 
     ## Source
     - Azure Marketplace, "VM certification FAQ"
@@ -60,20 +60,20 @@ def no_free_first_mib(facts: DiskFacts) -> Iterator[Hit]:
 def data_in_first_mib(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The first MiB of an OS disk holds only the partition tables, partitions, GRUB's core image and
-    the tag that Azure's publishers put at 64 KiB.
+    The first MiB of an OS disk holds nothing but partition tables, partitions, GRUB's core image
+    and the publisher's tag at 64 KiB (VHD043).
 
     ## Why it matters
     The Marketplace writes billing metadata there: what it overwrites is lost, and certification
     wants the space free.
 
     ## How to fix
-    Find out what the data are. Leftovers of an earlier use of the disk may be zeroed.
+    Find out what the data is. Leftovers from an earlier use of the disk may be zeroed.
 
     ## Source
     - Azure Marketplace, "VM certification FAQ"
     - KIWI documentation, "Build a virtual disk image for Azure" (the tag)
-    - Certified images for generation 1 have GRUB in the gap, so that counts as sound here.
+    - Certified images for generation 1 have GRUB in this gap, so that passes here.
     """
     layout = system_disk(facts)
     if layout is None:
@@ -83,7 +83,7 @@ def data_in_first_mib(facts: DiskFacts) -> Iterator[Hit]:
         yield first_mib_hit(
             layout,
             f"{len(found)} sectors of {SECTOR_SIZE} bytes in the first MiB hold unknown data, the "
-            f"first at byte {found[0]}, expected zeros outside partition tables and loaders",
+            f"first at byte {found[0]}, expected zeros outside partition tables and GRUB",
             found[0],
             SECTOR_SIZE,
         )
@@ -128,7 +128,7 @@ def _outside(facts: DiskFacts, least: int, most: int, of: str) -> Iterator[Hit]:
     if size is not None and not least <= size <= most:
         yield Hit(
             f"virtual size is {human_size(size)}, expected {least // GIB} GiB to {most // GIB} GiB "
-            f"for {of} of the Marketplace"
+            f"for {of} in the Marketplace"
         )
 
 
@@ -144,10 +144,10 @@ def marketplace_windows_size(facts: DiskFacts) -> Iterator[Hit]:
     Certification refuses other sizes without an exception.
 
     ## How to fix
-    Resize the volume and the disk in the guest, or ask the Marketplace for an exception.
+    Resize the volume and then the disk, or ask the Marketplace for an exception.
 
     ## Source
-    - Azure Marketplace, "VM certification FAQ". Its table has TiB where GB must be meant.
+    - Azure Marketplace, "VM certification FAQ". Its table says TiB where GB must be meant.
     """
     if system_disk(facts, Guest.WINDOWS) is not None:
         yield from _outside(facts, 30 * GIB, 250 * GIB, "a Windows OS disk")
@@ -163,7 +163,7 @@ def marketplace_linux_size(facts: DiskFacts) -> Iterator[Hit]:
     Certification refuses other sizes without an exception.
 
     ## How to fix
-    Resize the file systems and the disk in the guest, or ask the Marketplace for an exception.
+    Resize the file systems and then the disk, or ask the Marketplace for an exception.
 
     ## Source
     - Azure Marketplace, "VM certification FAQ"

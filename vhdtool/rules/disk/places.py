@@ -10,6 +10,8 @@ from vhdtool.text import printable
 from vhdtool.units import SECTOR_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from vhdtool.disk.facts import DiskFacts, Partition, PartitionFacts
     from vhdtool.rules.model import Severity
 
@@ -17,6 +19,8 @@ _MBR_ENTRY = 16
 _GPT_ENTRY = 128
 # As many as a GPT entry holds.
 _MAX_NAME = 36
+# A hostile table has thousands of partitions; the first few tell all.
+_MAX_HITS = 16
 
 
 def sector_size(facts: DiskFacts) -> int:
@@ -33,7 +37,9 @@ def describe(partition: Partition) -> str:
     return f"partition {partition.number} ({kind}{name})"
 
 
-def entry_hit(layout: PartitionFacts, partition: Partition, message: str) -> Hit:
+def entry_hit(
+    layout: PartitionFacts, partition: Partition, message: str, severity: Severity | None = None
+) -> Hit:
     """A hit at a partition's entry in its table."""
     length = _GPT_ENTRY if partition.scheme == "gpt" else _MBR_ENTRY
     start = partition.entry_offset
@@ -41,7 +47,22 @@ def entry_hit(layout: PartitionFacts, partition: Partition, message: str) -> Hit
         message,
         DiskLocation(start, length),
         layout.first_mib[start : start + min(length, MOST_EVIDENCE)],
+        severity,
     )
+
+
+def partition_hits(
+    partitions: Iterable[Partition], hit: Callable[[Partition], Hit], rest: str
+) -> Iterator[Hit]:
+    """A hit for each of the first partitions, and one that counts the rest."""
+    left = 0
+    for index, partition in enumerate(partitions):
+        if index < _MAX_HITS:
+            yield hit(partition)
+        else:
+            left += 1
+    if left:
+        yield Hit(f"{left} more partitions {rest}")
 
 
 def volume_hit(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import Signature
 from vhdtool.formats.gpt import BIOS_BOOT, EFI_SYSTEM
+from vhdtool.formats.mbr import ACTIVE
 
 if TYPE_CHECKING:
     from vhdtool.disk.facts import DiskFacts, Partition, PartitionFacts
@@ -16,7 +17,7 @@ FREEBSD_BOOT = "83BD6B9D-7F41-11DC-BE0B-001560B84F0F"
 
 _MBR_EFI_SYSTEM = "0xef"
 _BIOS_LOADER_TYPES = frozenset((BIOS_BOOT, FREEBSD_BOOT))
-_LEGACY_BOOT = 1 << 2  # GPT attribute: BIOS boot code of the partition is to be started
+_LEGACY_BOOT = 1 << 2  # GPT attribute: boot code in the MBR is to start the partition
 
 _WINDOWS_SIGNATURES = frozenset((Signature.NTFS, Signature.REFS, Signature.BITLOCKER))
 _WINDOWS_TYPES = frozenset(
@@ -69,15 +70,13 @@ def efi_system_partitions(layout: PartitionFacts) -> list[Partition]:
     ]
 
 
-def bios_loader_partitions(layout: PartitionFacts) -> list[Partition]:
-    """The partitions of a GPT that hold a loader for BIOS machines."""
-    return [
-        partition for partition in layout.partitions if partition.type_code in _BIOS_LOADER_TYPES
-    ]
+def has_bios_loader_partition(layout: PartitionFacts) -> bool:
+    """Whether a GPT has a partition for the loader of a BIOS machine, or one marked for it.
 
-
-def has_legacy_boot_partition(layout: PartitionFacts) -> bool:
-    """Whether a GPT entry asks boot code in the MBR to start it, as with syslinux."""
+    The mark asks boot code in the MBR to start the partition, as syslinux does.
+    """
+    if any(partition.type_code in _BIOS_LOADER_TYPES for partition in layout.partitions):
+        return True
     table = layout.primary_gpt
     return table is not None and any(entry.attributes & _LEGACY_BOOT for entry in table.entries)
 
@@ -92,15 +91,31 @@ def has_grub(layout: PartitionFacts) -> bool:
     return layout.mbr is not None and GRUB_MARK in layout.mbr.boot_code
 
 
-def boots(layout: PartitionFacts) -> bool:
-    """Whether a system is meant to boot from the disk.
+def boots_by_bios(layout: PartitionFacts) -> bool:
+    """Whether a system is meant to boot from the disk in a BIOS machine.
 
-    Boot code alone is no sign: Windows and parted write some on data disks too.
+    Of an MBR an active partition says so, or GRUB's boot code, which needs none. Other boot code
+    says nothing: Windows and parted write it on data disks too. A GPT needs a place for the loader;
+    beside an EFI system partition that place counts only with boot code in front of it.
     """
-    if efi_system_partitions(layout) or bios_loader_partitions(layout) or has_grub(layout):
-        return True
-    active = any(partition.active for partition in layout.partitions)
-    return active and has_boot_code(layout)
+    if not has_gpt(layout):
+        return _has_active_entry(layout) or has_grub(layout)
+    if efi_system_partitions(layout):
+        return has_bios_loader_partition(layout) and has_boot_code(layout)
+    return has_bios_loader_partition(layout) or has_grub(layout)
+
+
+def _has_active_entry(layout: PartitionFacts) -> bool:
+    """Whether an MBR entry is active, be its type 0, as on isohybrid images."""
+    entries = () if layout.mbr is None else layout.mbr.entries
+    if any(entry.status not in (0, ACTIVE) for entry in entries):
+        return False  # the boot code of a bare file system
+    return any(entry.status == ACTIVE and entry.sector_count for entry in entries)
+
+
+def boots(layout: PartitionFacts) -> bool:
+    """Whether a system is meant to boot from the disk, in whichever machine."""
+    return bool(efi_system_partitions(layout)) or boots_by_bios(layout)
 
 
 def guest(layout: PartitionFacts) -> Guest | None:

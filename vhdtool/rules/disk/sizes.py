@@ -36,10 +36,10 @@ def generation_1_disk_too_large(facts: DiskFacts) -> Iterator[Hit]:
     The virtual size of a generation 1 OS disk is at most 2 TiB.
 
     ## Why it matters
-    Its master boot record counts sectors in 32 bits: what lies past 2 TiB cannot be used.
+    A master boot record counts sectors in 32 bits, so what lies beyond 2 TiB cannot be used.
 
     ## How to fix
-    Shrink the file systems and the disk in the guest, or make the image for generation 2.
+    Shrink the file systems and then the disk, or build the image for generation 2.
 
     ## Source
     - Azure, "Frequently asked questions about Azure IaaS VM disks"
@@ -55,10 +55,10 @@ def generation_2_disk_too_large(facts: DiskFacts) -> Iterator[Hit]:
     The virtual size of a generation 2 OS disk is at most 4095 GiB.
 
     ## Why it matters
-    Azure does not make larger OS disks.
+    Azure has no larger OS disks.
 
     ## How to fix
-    Shrink the file systems and the disk in the guest; keep the data on data disks.
+    Shrink the file systems and then the disk; keep data on data disks.
 
     ## Source
     - Azure, "Frequently asked questions about Azure IaaS VM disks"
@@ -74,7 +74,7 @@ def data_disk_too_large(facts: DiskFacts) -> Iterator[Hit]:
     The virtual size of a data disk is at most 32767 GiB.
 
     ## Why it matters
-    Azure does not make larger disks.
+    Azure has no larger disks.
 
     ## How to fix
     Spread the data over several disks.
@@ -93,17 +93,18 @@ def above_old_linux_limit(facts: DiskFacts) -> Iterator[Hit]:
     The virtual size of a Linux OS disk is at most 1023 GiB.
 
     ## Why it matters
-    Azure's pages on Linux images still give that limit. It is that of old page blob disks;
+    Azure's pages on Linux images still state that limit. It comes from disks in page blobs;
     managed disks may be larger.
 
     ## How to fix
-    Nothing, unless the image goes to the Marketplace, where the limit holds (DSK134).
+    Nothing needs to be done, unless the image goes to the Marketplace, where the limit holds
+    (DSK134).
 
     ## Source
     - Azure, "Prepare Linux for imaging" (create-upload-generic and create-upload-ubuntu)
     """
     if system_disk(facts, Guest.LINUX) is not None:
-        yield from _above(facts, _OLD_LIMIT, "a Linux disk by Azure's older pages")
+        yield from _above(facts, _OLD_LIMIT, "a Linux disk according to Azure's older pages")
 
 
 @rule("DSK136", "larger-than-customary", severity=Severity.INFO)
@@ -114,17 +115,17 @@ def larger_than_customary(facts: DiskFacts) -> Iterator[Hit]:
     Windows.
 
     ## Why it matters
-    A disk of each machine made from the image is at least that large, and is paid for. It can be
-    made larger with the machine, never smaller.
+    Every machine made from the image gets, and pays for, a disk at least that large. A disk can be
+    grown when a machine is made, but never shrunk.
 
     ## How to fix
-    Nothing, if the space is wanted.
+    Nothing needs to be done if the space is wanted.
 
     ## Source
     - KIWI documentation, "Build a virtual disk image for Azure" (30 GiB)
-    - The OS disks of Windows images that Azure offers have 127 GiB
+    - The OS disks of the Windows images that Azure offers have 127 GiB.
     """
     layout = system_disk(facts)
     system = None if layout is None else guest(layout)
     if system is not None:
-        yield from _above(facts, _CUSTOMARY[system], f"a {system} OS disk by custom")
+        yield from _above(facts, _CUSTOMARY[system], f"an ordinary {system} OS disk")

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import Signature
-from vhdtool.rules.disk.places import describe, entry_hit, first_mib_hit, volume_hit
+from vhdtool.rules.disk.places import (
+    describe,
+    entry_hit,
+    first_mib_hit,
+    partition_hits,
+    volume_hit,
+)
 from vhdtool.rules.disk.purpose import Guest, system_disk
-from vhdtool.rules.model import DiskLocation, Hit, Profile, Severity
+from vhdtool.rules.model import Profile, Severity
 from vhdtool.rules.registry import rule
 from vhdtool.units import SECTOR_SIZE, human_size
 
@@ -15,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vhdtool.disk.facts import DiskFacts, Partition, PartitionFacts
+    from vhdtool.rules.model import Hit
 
 _SWAP_TYPES = frozenset(("0x82", "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"))
 _LVM_TYPES = frozenset(("0x8e", "E6D6D379-F507-44C2-A23C-238F2A3DF928"))
@@ -54,11 +61,12 @@ def swap_partition(facts: DiskFacts) -> Iterator[Hit]:
     A Linux OS disk has no swap partition, by partition type or superblock.
 
     ## Why it matters
-    The OS disk is remote storage: swapping there is slow and paid for. Azure wants swap on the
-    machine's local resource disk, and its certification tests fail images with swap on the OS disk.
+    The OS disk is remote storage: swapping there is slow, and it is paid for. Azure wants swap on
+    the machine's local resource disk, and its certification tests refuse images with swap on the OS
+    disk.
 
     ## How to fix
-    Remove the partition and its line in /etc/fstab; let the agent or cloud-init make swap on the
+    Remove the partition and its line in /etc/fstab; let the agent or cloud-init create swap on the
     resource disk.
 
     ## Source
@@ -68,39 +76,50 @@ def swap_partition(facts: DiskFacts) -> Iterator[Hit]:
     layout = system_disk(facts, Guest.LINUX)
     if layout is None:
         return
-    for partition in _holding(layout, _SWAP_TYPES, Signature.SWAP):
-        yield entry_hit(
+    yield from partition_hits(
+        _holding(layout, _SWAP_TYPES, Signature.SWAP),
+        lambda partition: entry_hit(
             layout, partition, f"{_sized(partition)} is swap, expected none on the OS disk"
-        )
+        ),
+        "are swap",
+    )
 
 
 @rule("DSK119", "lvm-on-os-disk", severity=Severity.WARNING)
 def lvm_on_os_disk(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    A Linux OS disk has no LVM physical volume.
+    A Linux OS disk has no LVM physical volume. Beside an XFS partition, as the installers of Red
+    Hat's family leave it, one is only worth a line.
 
     ## Why it matters
-    Volume groups of cloned machines have the same names and identities, which hampers attaching one
-    machine's disk to another to repair it.
+    The volume groups of cloned machines have the same names and identities, which gets in the way
+    when one machine's disk is attached to another for repair.
 
     ## How to fix
-    Install to plain partitions. For Red Hat Enterprise Linux LVM is common and can be kept.
+    Install to plain partitions. On Red Hat Enterprise Linux and its relatives LVM can be kept.
 
     ## Source
     - Azure, "Prepare Linux for imaging" (create-upload-generic) advises against LVM
-    - Azure, "Prepare a Red Hat-based virtual machine" has a path with LVM, and Microsoft's own
-      images of that family use it; partition tables do not tell the distribution.
+    - Azure, "Prepare a Red Hat-based virtual machine" allows it, and Microsoft's own images of that
+    family use it. A partition table does not name the distribution; /boot on XFS is that family's
+    habit.
     """
     layout = system_disk(facts, Guest.LINUX)
     if layout is None:
         return
-    for partition in _holding(layout, _LVM_TYPES, Signature.LVM):
-        yield entry_hit(
+    has_xfs = any(partition.signature is Signature.XFS for partition in layout.partitions)
+    severity = Severity.INFO if has_xfs else None
+    yield from partition_hits(
+        _holding(layout, _LVM_TYPES, Signature.LVM),
+        lambda partition: entry_hit(
             layout,
             partition,
             f"{_sized(partition)} is an LVM physical volume, expected a file system",
-        )
+            severity,
+        ),
+        "are LVM physical volumes",
+    )
 
 
 @rule("DSK121", "software-raid-on-os-disk", severity=Severity.WARNING)
@@ -110,22 +129,25 @@ def software_raid_on_os_disk(facts: DiskFacts) -> Iterator[Hit]:
     A Linux OS disk has no member of a software RAID.
 
     ## Why it matters
-    Azure's storage is redundant by itself. A RAID with a missing member starts degraded, or not.
+    Azure's storage is redundant already. A RAID that lacks a member starts degraded, or not at all.
 
     ## How to fix
     Install to plain partitions.
 
     ## Source
-    - Azure, "Prepare Linux for imaging" (create-upload-generic): standard partitions
+    - Azure, "Prepare Linux for imaging" (create-upload-generic) asks for standard partitions
     - Linux kernel, md superblock magic A92B4EFC
     """
     layout = system_disk(facts, Guest.LINUX)
     if layout is None:
         return
-    for partition in _holding(layout, _RAID_TYPES, Signature.MD_RAID):
-        yield entry_hit(
+    yield from partition_hits(
+        _holding(layout, _RAID_TYPES, Signature.MD_RAID),
+        lambda partition: entry_hit(
             layout, partition, f"{_sized(partition)} is a RAID member, expected a file system"
-        )
+        ),
+        "are RAID members",
+    )
 
 
 @rule("DSK122", "encrypted-linux-volume", severity=Severity.WARNING)
@@ -135,26 +157,28 @@ def encrypted_linux_volume(facts: DiskFacts) -> Iterator[Hit]:
     A Linux OS disk has no LUKS volume.
 
     ## Why it matters
-    If the root file system is in it and asks for a passphrase, the machine waits at a console that
-    nobody sits at. Whether it is the root, and how it is unlocked, cannot be seen from outside.
+    If the volume holds the root file system and asks for a passphrase, the machine waits at a
+    console where nobody sits. Whether it does, and how it is unlocked, cannot be seen from outside.
 
     ## How to fix
-    Nothing, if the volume is unlocked by a key that is there at the start. Otherwise install
-    without encryption, and use Azure's disk encryption.
+    Nothing needs to be done if the volume is unlocked by a key that is present at boot. Otherwise
+    install without encryption, and use Azure's disk encryption.
 
     ## Source
     - LUKS On-Disk Format Specification, magic `LUKS BA BE`
-    - No page of Azure's forbids it, and the root may be elsewhere: so a warning.
+    - A warning, not an error: no page of Azure's forbids it, and the root may be elsewhere.
     """
     layout = system_disk(facts, Guest.LINUX)
     if layout is None:
         return
-    for partition in layout.partitions:
-        if partition.signature is Signature.LUKS:
-            yield volume_hit(
-                partition,
-                f"{_sized(partition)} is LUKS-encrypted, expected a volume that opens unattended",
-            )
+    yield from partition_hits(
+        (one for one in layout.partitions if one.signature is Signature.LUKS),
+        lambda partition: volume_hit(
+            partition,
+            f"{_sized(partition)} is encrypted with LUKS, expected a volume that opens unattended",
+        ),
+        "are encrypted with LUKS",
+    )
 
 
 @rule(
@@ -166,11 +190,11 @@ def encrypted_linux_volume(facts: DiskFacts) -> Iterator[Hit]:
 def bitlocker_on_os_volume(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The largest volume of a Windows OS disk is not encrypted by BitLocker. One whose protection is
+    The largest volume of a Windows OS disk is not encrypted with BitLocker. One whose protection is
     suspended counts as encrypted.
 
     ## Why it matters
-    Sysprep refuses to run, and a machine elsewhere has not the TPM that holds the key.
+    Sysprep refuses to run, and another machine does not have the TPM that holds the key.
 
     ## How to fix
     In the guest: `manage-bde -off C:`, and wait until it is decrypted.
@@ -185,7 +209,7 @@ def bitlocker_on_os_volume(facts: DiskFacts) -> Iterator[Hit]:
     largest = max(layout.partitions, key=lambda partition: partition.length)
     if largest.signature is Signature.BITLOCKER:
         yield volume_hit(
-            largest, f"{_sized(largest)} is encrypted by BitLocker, expected plain NTFS"
+            largest, f"{_sized(largest)} is encrypted with BitLocker, expected plain NTFS"
         )
 
 
@@ -193,14 +217,14 @@ def bitlocker_on_os_volume(facts: DiskFacts) -> Iterator[Hit]:
 def bitlocker_on_data_disk(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    A data disk has no volume encrypted by BitLocker.
+    A data disk has no volume encrypted with BitLocker.
 
     ## Why it matters
     Another machine cannot open the volume without its recovery key, and Sysprep may refuse to run
-    beside it.
+    while it is attached.
 
     ## How to fix
-    In the guest: `manage-bde -off` with the volume's letter, or keep the recovery key at hand.
+    In the guest: `manage-bde -off` with the volume's letter. Or keep the recovery key at hand.
 
     ## Source
     - Microsoft, "Sysprep fails with BitLocker"
@@ -208,14 +232,16 @@ def bitlocker_on_data_disk(facts: DiskFacts) -> Iterator[Hit]:
     layout = facts.layout
     if layout is None:
         return
-    for partition in layout.partitions:
-        if partition.signature is Signature.BITLOCKER:
-            yield volume_hit(
-                partition, f"{_sized(partition)} is encrypted by BitLocker, expected plain data"
-            )
+    yield from partition_hits(
+        (one for one in layout.partitions if one.signature is Signature.BITLOCKER),
+        lambda partition: volume_hit(
+            partition, f"{_sized(partition)} is encrypted with BitLocker, expected plain data"
+        ),
+        "are encrypted with BitLocker",
+    )
     if layout.bare_signature is Signature.BITLOCKER:
         yield first_mib_hit(
-            layout, "the disk is encrypted by BitLocker, expected plain data", 0, SECTOR_SIZE
+            layout, "the disk is encrypted with BitLocker, expected plain data", 0, SECTOR_SIZE
         )
 
 
@@ -226,15 +252,15 @@ def dynamic_windows_disk(facts: DiskFacts) -> Iterator[Hit]:
     A Windows OS disk is a basic disk, not one of the Logical Disk Manager.
 
     ## Why it matters
-    Azure's backup and disk encryption do not work with dynamic disks, and Windows' tools no longer
-    make them.
+    Azure Backup and Azure Disk Encryption do not work with dynamic disks, and Microsoft has
+    deprecated them.
 
     ## How to fix
-    Reinstall to a basic disk, or convert it with a tool that can.
+    Reinstall to a basic disk, or convert the disk with a tool that can.
 
     ## Source
     - Microsoft, "Basic and dynamic disks": dynamic disks are deprecated
-    - No page of Azure's forbids them for the OS disk: so a warning.
+    - A warning, not an error: no page of Azure's forbids them for the OS disk.
     """
     layout = system_disk(facts, Guest.WINDOWS)
     if layout is None:
@@ -257,10 +283,10 @@ def bsd_volume(facts: DiskFacts) -> Iterator[Hit]:
     The disk has no UFS volume of a BSD system.
 
     ## Why it matters
-    Nothing is wrong with it. Its files are not looked at, so no rule about the guest is decided.
+    Nothing is wrong with it. Its files cannot be read, so no rule about the guest is decided.
 
     ## How to fix
-    Nothing.
+    Nothing needs to be done.
 
     ## Source
     - FreeBSD and OpenBSD partition types; UFS2 superblock magic 19540119
@@ -268,9 +294,10 @@ def bsd_volume(facts: DiskFacts) -> Iterator[Hit]:
     layout = facts.layout
     if layout is None:
         return
-    for partition in _holding(layout, _BSD_TYPES, Signature.UFS):
-        yield Hit(
-            f"{_sized(partition)} is of a BSD system: its files are not looked at",
-            DiskLocation(partition.offset, SECTOR_SIZE),
-            partition.boot_sector[:64],
-        )
+    yield from partition_hits(
+        _holding(layout, _BSD_TYPES, Signature.UFS),
+        lambda partition: volume_hit(
+            partition, f"{_sized(partition)} belongs to a BSD system: its files are not checked"
+        ),
+        "belong to a BSD system",
+    )

@@ -12,7 +12,7 @@ from vhdtool.units import MIB, SECTOR_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vhdtool.disk.facts import DiskFacts
+    from vhdtool.disk.facts import DiskFacts, PartitionFacts
 
 _TAG = 64 * 1024
 _TAG_SURROUNDINGS = 8 * SECTOR_SIZE
@@ -23,10 +23,11 @@ _OS_DISKS = (Profile.GEN1, Profile.GEN2, Profile.MARKETPLACE)
 def disk_tag(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    Whether a tag stands at 64 KiB: a sector that is not zero, alone among zeros.
+    Whether there is a tag at 64 KiB: a sector that is not zero, alone among zeros, and outside all
+    partitions.
 
     ## Why it matters
-    Azure keeps a record there that marks the publisher's image. vhdtool never writes or moves it.
+    A record there marks an image for its publisher. vhdtool never writes or moves it.
 
     ## How to fix
     Nothing is wrong.
@@ -34,14 +35,22 @@ def disk_tag(facts: DiskFacts) -> Iterator[Hit]:
     ## Source
     - OSInside/kiwi, kiwi/storage/subformat/vhdfixed.py
     """
-    if facts.layout is None:
+    if facts.layout is None or not _is_free(facts.layout, _TAG):
         return
     first = facts.layout.first_mib
     tag = first[_TAG : _TAG + SECTOR_SIZE]
     before = first[_TAG - _TAG_SURROUNDINGS : _TAG]
     after = first[_TAG + SECTOR_SIZE : _TAG + _TAG_SURROUNDINGS]
     if any(tag) and not any(before) and not any(after):
-        yield disk_hit("a disk tag stands at offset 0x10000", _TAG, tag[:16], SECTOR_SIZE)
+        yield disk_hit(f"there is a disk tag at byte {_TAG}", _TAG, tag[:16], SECTOR_SIZE)
+
+
+def _is_free(layout: PartitionFacts, offset: int) -> bool:
+    """Whether a byte belongs to no partition and to no file system."""
+    return layout.bare_signature is None and not any(
+        partition.offset <= offset < partition.offset + partition.length
+        for partition in layout.partitions
+    )
 
 
 @rule("VHD044", "no-disk-content", severity=Severity.WARNING, profiles=_OS_DISKS)
@@ -51,10 +60,10 @@ def no_content(facts: DiskFacts) -> Iterator[Hit]:
     An OS disk has a partition table, or at least a file system, and is not all zeros.
 
     ## Why it matters
-    The image was cut, or it is the wrong file: nothing on it can boot.
+    The image was cut short, or it is the wrong file: nothing on it can boot.
 
     ## How to fix
-    Look at it with `vhdtool map` and `vhdtool info`; make it again.
+    Look at it with `vhdtool map` and `vhdtool info`, and build it again.
 
     ## Source
     - Field knowledge: truncated downloads and empty disks are uploaded by mistake
@@ -64,7 +73,7 @@ def no_content(facts: DiskFacts) -> Iterator[Hit]:
         return
     place = DiskLocation(0, min(MIB, len(layout.first_mib)))
     if facts.all_zero:
-        yield Hit("the disk holds nothing but zeros", place)
-    elif not layout.partitions and layout.bare_signature is None and layout.mbr is None:
-        message = "the disk has no partition table and no file system that is known"
-        yield disk_hit(message, 0, layout.first_mib[:16], MIB)
+        yield Hit("the disk holds nothing but zeros, expected a partition table", place)
+    elif not any((layout.mbr, layout.primary_gpt, layout.backup_gpt, layout.bare_signature)):
+        message = "the disk has no partition table and no known file system, expected one of them"
+        yield disk_hit(message, 0, layout.first_mib[:16], len(layout.first_mib))

@@ -48,7 +48,7 @@ def creator(facts: DiskFacts) -> Iterator[Hit]:
     The creator application is one that is known.
 
     ## Why it matters
-    Readers choose by it whether they take the size or the geometry. Azure does not mind.
+    By the creator some readers choose between the size and the geometry. Azure does not care.
 
     ## How to fix
     Nothing needs to be done.
@@ -62,7 +62,7 @@ def creator(facts: DiskFacts) -> Iterator[Hit]:
     if found not in _KNOWN:
         text = printable(found.decode("latin-1"))
         yield field_hit(
-            f"creator application is {text!r}, which is not known", facts.vhd.active, 28, 4
+            f"creator application is '{text}', expected a known one", facts.vhd.active, 28, 4
         )
 
 
@@ -70,10 +70,11 @@ def creator(facts: DiskFacts) -> Iterator[Hit]:
 def creator_host(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The creator's host system is `Wi2k` or `Mac `; writers that leave all of these fields zero pass.
+    The creator's host system is `Wi2k` or `Mac `. Zeros pass from XenServer and from writers that
+    leave the creator zero too.
 
     ## Why it matters
-    Only these two are defined. Nobody is known to mind.
+    Only these two are defined. No reader is known to care.
 
     ## How to fix
     Nothing needs to be done; `vhdtool convert` writes `Wi2k`.
@@ -89,5 +90,5 @@ def creator_host(facts: DiskFacts) -> Iterator[Hit]:
         return
     text = printable(found.decode("latin-1"))
     yield field_hit(
-        f"creator host OS is {text!r}, expected 'Wi2k' or 'Mac '", facts.vhd.active, 36, 4
+        f"creator host OS is '{text}', expected 'Wi2k' or 'Mac '", facts.vhd.active, 36, 4
     )

@@ -30,14 +30,15 @@ def dynamic_header(facts: DiskFacts) -> Iterator[Hit]:
     offset is all ones.
 
     ## Why it matters
-    It says where the table of blocks is. A reader that does not check follows whatever stands
-    there.
+    The header says where the block allocation table is. A reader that does not check it follows
+    whatever is written there.
 
     ## How to fix
-    `vhdtool repair IMAGE` where only the checksum is wrong; else take the image from a good copy.
+    `vhdtool repair IMAGE` if only the checksum is wrong. Otherwise go back to a good copy.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Dynamic Disk Header Format"
+    - Another data offset is only a warning: it points to nothing that any reader looks for.
     """
     if facts.vhd is None:
         return
@@ -45,13 +46,14 @@ def dynamic_header(facts: DiskFacts) -> Iterator[Hit]:
     if located is None:
         if facts.format in (ImageFormat.VHD_DYNAMIC, ImageFormat.VHD_DIFFERENCING):
             place = facts.vhd.active.value.data_offset
-            message = f"there is no dynamic header at offset {place:#x}, where the footer says"
+            message = f"there is no dynamic header at offset {place:#x}, where the footer places it"
             yield field_hit(message, facts.vhd.active, 16, 8)
         return
     header = located.value
     if header.cookie != DYNAMIC_HEADER_COOKIE:
         found = printable(header.cookie.decode("latin-1"))
-        yield field_hit(f"the dynamic header's cookie is {found}, expected cxsparse", located, 0, 8)
+        message = f"the dynamic header's cookie is '{found}', expected 'cxsparse'"
+        yield field_hit(message, located, 0, 8)
         return
     if not header.checksum_ok:
         yield field_hit(
@@ -75,13 +77,13 @@ def dynamic_header(facts: DiskFacts) -> Iterator[Hit]:
 def block_size(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The block size is a power of two and at least a sector.
+    The block size is a power of two and at least one sector.
 
     ## Why it matters
-    Blocks cannot be found otherwise. 2 MiB is what nearly all writers use.
+    Otherwise the blocks cannot be found. Nearly all writers use 2 MiB.
 
     ## How to fix
-    Take the image from a good copy.
+    Go back to a good copy of the image.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Block Size"
@@ -98,14 +100,14 @@ def block_size(facts: DiskFacts) -> Iterator[Hit]:
 def table_place(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The block allocation table is at a whole sector, inside the file before the footer, and has an
-    entry for every block of the virtual size.
+    The block allocation table starts at a whole sector, ends before the footer, and has an entry
+    for every block of the virtual size.
 
     ## Why it matters
-    Blocks without an entry cannot be read: the end of the disk is lost.
+    Blocks without an entry cannot be read, so the end of the disk is lost.
 
     ## How to fix
-    Take the image from a good copy.
+    Go back to a good copy of the image.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Table Offset", "Max Table Entries"
@@ -141,15 +143,15 @@ def table_place(facts: DiskFacts) -> Iterator[Hit]:
 def blocks(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    Every block lies inside the file before the footer, over no header or table, and over no other
-    block. Of a VHDX the states of its blocks are checked too.
+    Every block lies inside the file, before the footer, and overlaps no header, no table and no
+    other block. In a VHDX the states of the blocks are checked too.
 
     ## Why it matters
-    Two parts of the disk share bytes, or a part is missing: the file was cut, or written by a
+    Two parts of the disk share bytes, or a part is missing: the file was cut short, or written by a
     faulty tool. Readers that do not check return wrong data.
 
     ## How to fix
-    Take the image from a good copy; nothing in the file says which data is right.
+    Go back to a good copy of the image; nothing in the file says which data is right.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Block Allocation Table and Data Blocks"
@@ -160,7 +162,7 @@ def blocks(facts: DiskFacts) -> Iterator[Hit]:
         if table.bad_state_count:
             block, state = table.bad_states[0]
             yield Hit(
-                f"{table.bad_state_count} blocks have an undefined state, the first is block"
+                f"{table.bad_state_count} blocks have an undefined state, the first of them block"
                 f" {block} with state {state}"
             )
         yield from _misplaced(table, facts.file_size)
@@ -181,22 +183,22 @@ def _misplaced(
     if table.past_end_count:
         block, offset = table.past_end[0]
         message = (
-            f"{table.past_end_count} blocks end past the data of the file, the first is block"
+            f"{table.past_end_count} blocks end past the data of the file, the first of them block"
             f" {block} at offset {offset:#x} of {file_size} bytes"
         )
         yield Hit(message, place(block))
     if table.clobbering_count:
         block, offset = table.clobbering[0]
         message = (
-            f"{table.clobbering_count} blocks lie over a header or table, the first is block"
+            f"{table.clobbering_count} blocks overlap a header or table, the first of them block"
             f" {block} at offset {offset:#x}"
         )
         yield Hit(message, place(block))
     if table.overlapping_count:
         block, other, offset = table.overlapping[0]
         message = (
-            f"{table.overlapping_count} blocks overlap another, the first are blocks {block} and"
-            f" {other} at offset {offset:#x}"
+            f"{table.overlapping_count} blocks overlap another one, the first of them blocks"
+            f" {block} and {other} at offset {offset:#x}"
         )
         yield Hit(message, place(other))
 
@@ -205,20 +207,21 @@ def _misplaced(
 def clear_sectors(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    A dynamic disk holds no data in sectors whose bitmap bit is clear. Of a very large disk a part
-    of the bitmaps is read, unless `--thorough` is given.
+    A dynamic disk holds no data in sectors whose bitmap bit is clear. On a very large disk only
+    part of the bitmaps is read, unless `--thorough` is given.
 
     ## Why it matters
-    By the specification such sectors are zero, and vhdtool, Xen, VirtualBox, DiscUtils and libvhdi
-    read zeros. qemu ignores the bitmaps and reads the data: two tools make two different disks.
+    According to the specification such sectors are zero, and vhdtool, Xen, VirtualBox, DiscUtils
+    and libvhdi read zeros. qemu ignores the bitmaps and reads the data, so two tools make two
+    different disks from one image.
 
     ## How to fix
-    Find out which is right, by a check of the file systems. `vhdtool convert --ignore-bitmap` reads
+    Find out which is right by checking the file systems. `vhdtool convert --ignore-bitmap` reads
     the data as qemu does.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Data Blocks"
-    - A warning rather than the information of other tools, since the disk's content depends on it
+    - A warning rather than a mere note, since the disk's content depends on it.
     """
     if facts.vhd is None or facts.vhd.bitmaps is None or not facts.vhd.bitmaps.nonzero_bytes:
         return
@@ -226,8 +229,8 @@ def clear_sectors(facts: DiskFacts) -> Iterator[Hit]:
     part = "" if found.complete else f" in the {found.examined} of {found.blocks} blocks examined"
     location = None if found.first_offset is None else FileLocation(found.first_offset, 1)
     yield Hit(
-        f"{found.nonzero_bytes} bytes that are not zero stand in {found.clear_sectors} sectors"
-        f" whose bitmap bit is clear{part}: they read as zero here and as data in qemu",
+        f"{found.nonzero_bytes} bytes are not zero in {found.clear_sectors} sectors whose bitmap"
+        f" bit is clear{part}: vhdtool reads zeros there, qemu reads the data",
         location,
     )
 
@@ -239,10 +242,10 @@ def parent_data(facts: DiskFacts) -> Iterator[Hit]:
     The header of a dynamic disk names no parent.
 
     ## Why it matters
-    The disk was a differencing one and was changed, or its type is wrong.
+    The disk used to be a differencing disk, or its type is wrong and it still is one.
 
     ## How to fix
-    Nothing needs to be done if the disk is whole; `vhdtool convert` drops these fields.
+    Nothing needs to be done if the disk is complete; `vhdtool convert` drops these fields.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Parent Unique ID"
@@ -256,5 +259,5 @@ def parent_data(facts: DiskFacts) -> Iterator[Hit]:
     header = located.value
     if header.parent_unique_id.int or any(header.parent_name_raw):
         named = printable(header.parent_name) or str(header.parent_unique_id)
-        message = f"the dynamic disk names a parent, {named}, expected none"
+        message = f"the dynamic disk names a parent ({named}), expected none"
         yield field_hit(message, located, 40, 24)

@@ -6,22 +6,22 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import ImageFormat
-from vhdtool.formats.vhd import NO_OFFSET, VHD_EPOCH
+from vhdtool.formats.vhd import FOOTER_SIZE, NO_OFFSET, VHD_EPOCH
 from vhdtool.rules.evidence import field_hit
-from vhdtool.rules.model import Severity
+from vhdtool.rules.model import FileLocation, Hit, Severity
 from vhdtool.rules.registry import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vhdtool.disk.facts import DiskFacts
-    from vhdtool.rules.model import Hit
 
 _VERSION = 0x0001_0000
 _FEATURES = 0x0000_0002
 _TEMPORARY = 0x0000_0001
 _TAP = b"tap\0"
 _RESERVED = 85
+_SPARSE = (ImageFormat.VHD_DYNAMIC, ImageFormat.VHD_DIFFERENCING)
 # Clocks of build machines differ, and so do their time zones' mistakes.
 _CLOCK_SLACK = timedelta(days=1)
 
@@ -30,20 +30,21 @@ _CLOCK_SLACK = timedelta(days=1)
 def checksum(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The footer's checksum is the ones' complement of the sum of its bytes, the checksum's own as
-    zero. Old XenServer images, which set the hidden byte without a new checksum, pass.
+    The footer's checksum is the ones' complement of the sum of its bytes, with those of the
+    checksum taken as zero. Old XenServer images, where the hidden byte was set without a new
+    checksum, pass.
 
     ## Why it matters
-    The footer was changed or damaged. Readers that check refuse it; the others trust a size that
-    may be wrong.
+    The footer was changed or damaged. Readers that check it refuse the file; others trust a size
+    that may be wrong.
 
     ## How to fix
-    `vhdtool repair IMAGE`: from the copy at the file's start where there is one, else by a new
-    checksum where every other field is plausible.
+    `vhdtool repair IMAGE` takes the copy at the start of the file if there is one, or else writes a
+    new checksum if every other field is plausible.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Checksum"
-    - xapi-project/blktap, vhd-util check: the exception for creator "tap"
+    - xapi-project/blktap, vhd-util check: the exception for the creator `tap`
     """
     footer = None if facts.vhd is None else facts.vhd.footer
     if footer is not None and not footer.value.checksum_ok:
@@ -76,11 +77,12 @@ def version(facts: DiskFacts) -> Iterator[Hit]:
 def features(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    Of the features, only the reserved bit 1 is set, which always is; bit 0 says temporary disk.
+    Of the features only bit 1 is set. It is reserved and must always be set; bit 0 marks a
+    temporary disk.
 
     ## Why it matters
-    A temporary disk may be deleted when its machine shuts down; other bits mean nothing, and strict
-    readers refuse them.
+    A temporary disk may be deleted when its machine shuts down. Other bits have no meaning, and
+    strict readers refuse them.
 
     ## How to fix
     `vhdtool convert IMAGE OUT.vhd` writes 0x00000002.
@@ -105,7 +107,7 @@ def data_offset(facts: DiskFacts) -> Iterator[Hit]:
     The data offset of a fixed disk is all ones: 64 bits, or the 32 that the specification prints.
 
     ## Why it matters
-    A fixed disk has no dynamic header. A reader that looks for one finds guest data.
+    A fixed disk has no dynamic header. A reader that follows the offset finds the guest's data.
 
     ## How to fix
     `vhdtool convert IMAGE OUT.vhd`
@@ -128,7 +130,8 @@ def saved_state(facts: DiskFacts) -> Iterator[Hit]:
     The saved state flag is 0.
 
     ## Why it matters
-    The disk belongs to a suspended machine: its file systems miss what was in the machine's memory.
+    The disk belongs to a suspended machine. Its file systems lack what was still in the machine's
+    memory.
 
     ## How to fix
     Resume the machine, shut it down cleanly, and take the image again.
@@ -145,10 +148,10 @@ def saved_state(facts: DiskFacts) -> Iterator[Hit]:
 def hidden(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    An image of XenServer is not marked as hidden.
+    A XenServer image is not marked as hidden.
 
     ## Why it matters
-    It is a node inside a chain of snapshots, not the disk as its machine saw it last.
+    A hidden image is a node inside a chain of snapshots, not the disk as its machine last saw it.
 
     ## How to fix
     Export the disk from XenServer instead of copying the file.
@@ -168,11 +171,11 @@ def hidden(facts: DiskFacts) -> Iterator[Hit]:
 def reserved(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The reserved bytes at the end of the footer are zero; of XenServer images, those after the
-    hidden byte.
+    The reserved bytes at the end of the footer are zero. In XenServer images the first of them, the
+    hidden byte, is left to VHD020.
 
     ## Why it matters
-    The image was marked by a tool in a way that others do not know.
+    Some tool left a mark there that others do not know.
 
     ## How to fix
     Nothing needs to be done; `vhdtool convert` writes zeros.
@@ -189,7 +192,8 @@ def reserved(facts: DiskFacts) -> Iterator[Hit]:
         first = next(place for place, byte in enumerate(rest) if byte)
         count = len(rest) - rest.count(0)
         message = f"{count} of the reserved bytes are not zero, expected none"
-        yield field_hit(message, facts.vhd.active, _RESERVED + skip + first, 16)
+        length = min(16, len(rest) - first)
+        yield field_hit(message, facts.vhd.active, _RESERVED + skip + first, length)
 
 
 @rule("VHD022", "footer-uuid-null", severity=Severity.WARNING)
@@ -199,7 +203,7 @@ def unique_id(facts: DiskFacts) -> Iterator[Hit]:
     The disk has a unique ID.
 
     ## Why it matters
-    Children of a differencing chain find their parent by it, and tools tell disks apart by it.
+    Differencing disks recognise their parent by it, and tools tell disks apart by it.
 
     ## How to fix
     `vhdtool convert IMAGE OUT.vhd` gives the disk a new one.
@@ -216,7 +220,7 @@ def unique_id(facts: DiskFacts) -> Iterator[Hit]:
 def timestamp(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The time of creation is not more than a day ahead.
+    The time of creation is not more than a day in the future.
 
     ## Why it matters
     The clock of the machine that made the image was wrong, or the field is damaged.
@@ -239,26 +243,26 @@ def timestamp(facts: DiskFacts) -> Iterator[Hit]:
 def footer_copy(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The footer at the end and its copy at the start of a dynamic or differencing disk are equal.
+    The footer at the end of a dynamic or differencing disk and the copy at its start are equal.
 
     ## Why it matters
-    A writer was interrupted between the two, or one of them is damaged; tools differ in which one
+    A writer was interrupted between the two, or one of them is damaged. Tools differ in which one
     they believe.
 
     ## How to fix
-    `vhdtool repair IMAGE` copies the valid one over the other; `vhdtool convert` writes a new one.
+    `vhdtool repair IMAGE` copies the valid one over the other; `vhdtool convert` writes new ones.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Dynamic Hard Disk Image"
     """
-    if facts.vhd is None or facts.vhd.dynamic_header is None or facts.vhd.footer is None:
+    if facts.vhd is None or facts.vhd.footer is None or facts.format not in _SPARSE:
         return
     footer, copy = facts.vhd.footer, facts.vhd.footer_copy
     if copy is None:
-        yield field_hit("there is no copy of the footer at offset 0", footer, 0, 8)
+        place = FileLocation(0, FOOTER_SIZE)
+        yield Hit("there is no copy of the footer at offset 0, expected one", place)
     elif copy.raw[: len(footer.raw)] != footer.raw:
-        pairs = zip(copy.raw, footer.raw, strict=False)
-        first = next((place for place, (one, other) in enumerate(pairs) if one != other), 0)
-        count = sum(one != other for one, other in zip(copy.raw, footer.raw, strict=False))
-        message = f"the copy of the footer differs from the footer in {count} bytes, expected none"
-        yield field_hit(message, copy, first, 8)
+        pairs = enumerate(zip(copy.raw, footer.raw, strict=False))
+        wrong = [place for place, (one, other) in pairs if one != other]
+        message = f"the copy of the footer differs from it in {len(wrong)} bytes, expected none"
+        yield field_hit(message, copy, wrong[0], min(8, FOOTER_SIZE - wrong[0]))

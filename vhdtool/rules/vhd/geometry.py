@@ -34,20 +34,20 @@ def _describe(facts: DiskFacts) -> str:
 def size_by_geometry(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    Where the creator is one that makes readers believe the geometry (`vpc `, `vs  `, `qemu`), it
-    gives the same size as the footer's current size. The largest geometry, 65535/16/255, says
-    nothing.
+    If the creator is one that makes readers believe the geometry (`vpc `, `vs  ` or `qemu`), the
+    geometry makes the same size as the footer's current size. The largest geometry, 65535/16/255,
+    says nothing, and zero is left to VHD016.
 
     ## Why it matters
     Azure and vhdtool take the current size. qemu and Microsoft's image tools take the geometry of
-    such images and see a disk of another length, without its end.
+    such images, and see a disk of another length, usually without its end.
 
     ## How to fix
-    `vhdtool convert IMAGE OUT.vhd` writes a footer with a creator that nobody reads so.
+    `vhdtool convert IMAGE OUT.vhd` writes a footer with a creator that has no such effect.
 
     ## Source
-    - qemu block/vpc.c; microsoft/azure-linux-image-tools: creators that mean geometry
-    - A warning, not an error: Azure decides by the current size
+    - qemu block/vpc.c and microsoft/azure-linux-image-tools: creators whose geometry is believed
+    - A warning, not an error: Azure decides by the current size.
     """
     if facts.vhd is None:
         return
@@ -56,7 +56,7 @@ def size_by_geometry(facts: DiskFacts) -> Iterator[Hit]:
     silent = chs.is_maximum or chs.size == 0
     if footer.creator_application in _BELIEVED and not silent and chs.size != footer.current_size:
         creator = footer.creator_application.decode("ascii").strip()
-        message = f"{_describe(facts)}; readers of images by {creator} differ in which they take"
+        message = f"{_describe(facts)}; readers of images made by {creator} differ in which to take"
         yield field_hit(message, facts.vhd.active, _GEOMETRY, 4)
 
 
@@ -65,7 +65,8 @@ def larger_geometry(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
     The geometry does not describe a disk larger than the current size. The largest geometry,
-    65535/16/255, is what writers use for "does not apply", and passes.
+    65535/16/255, is what writers use for "does not apply", and passes. Images whose creator makes
+    readers believe the geometry are left to VHD014.
 
     ## Why it matters
     Readers that trust the geometry read past the end of the disk.
@@ -79,8 +80,11 @@ def larger_geometry(facts: DiskFacts) -> Iterator[Hit]:
     """
     if facts.vhd is None:
         return
-    chs = facts.vhd.active.value.geometry
-    if not chs.is_maximum and chs.size > facts.vhd.active.value.current_size:
+    footer = facts.vhd.active.value
+    chs = footer.geometry
+    if footer.creator_application in _BELIEVED or chs.is_maximum:
+        return
+    if chs.size > footer.current_size:
         yield field_hit(_describe(facts), facts.vhd.active, _GEOMETRY, 4)
 
 
@@ -91,7 +95,8 @@ def zero_geometry(facts: DiskFacts) -> Iterator[Hit]:
     The geometry is not zero.
 
     ## Why it matters
-    Readers that trust it see an empty disk. Azure does not; hcsshim and OpenVMM write zeros.
+    Readers that trust the geometry see an empty disk. Azure does not; hcsshim and OpenVMM write
+    zeros.
 
     ## How to fix
     Nothing needs to be done for Azure; `vhdtool convert` computes the geometry.
@@ -102,7 +107,7 @@ def zero_geometry(facts: DiskFacts) -> Iterator[Hit]:
     if facts.vhd is not None and facts.vhd.active.value.geometry.size == 0:
         chs = facts.vhd.active.value.geometry
         found = f"{chs.cylinders}/{chs.heads}/{chs.sectors_per_track}"
-        message = f"geometry is {found}, expected one that is not zero"
+        message = f"geometry is {found}, expected one of the disk's size"
         yield field_hit(message, facts.vhd.active, _GEOMETRY, 4)
 
 
@@ -110,29 +115,26 @@ def zero_geometry(facts: DiskFacts) -> Iterator[Hit]:
 def rounded_by_qemu(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    An image by qemu-img that was made without `force_size` (creator `qemu`) still has a whole
-    number of MiB, and a geometry that agrees.
+    An image that qemu-img made without `force_size` (creator `qemu`) still has a whole number of
+    MiB.
 
     ## Why it matters
-    Without `force_size` qemu-img rounds the size to a whole cylinder; versions 2.2.1 to 2.5 wrote
-    wrong sizes. The image is not as large as it was meant to be.
+    Without `force_size` qemu-img rounds the size to a whole cylinder, and versions 2.2.1 to 2.5
+    wrote wrong sizes. The disk does not have the size it was meant to have.
 
     ## How to fix
-    `vhdtool convert` the original image, or `qemu-img convert -o subformat=fixed,force_size=on`.
+    `vhdtool convert ORIGINAL OUT.vhd`, or `qemu-img convert -o subformat=fixed,force_size=on`.
 
     ## Source
-    - Azure, "Prepare Linux for imaging": qemu-img versions from 2.2.1 to 2.6
-    - qemu block/vpc.c: creators `qemu` and `qem2`
+    - Azure, "Prepare Linux for imaging": qemu-img from 2.2.1 to before 2.6, and later versions
+    - qemu block/vpc.c: the creators `qemu` and `qem2`
     """
     if facts.vhd is None:
         return
     footer = facts.vhd.active.value
-    if footer.creator_application != b"qemu":
-        return
-    chs = footer.geometry
-    if footer.current_size % MIB or (not chs.is_maximum and chs.size != footer.current_size):
+    if footer.creator_application == b"qemu" and footer.current_size % MIB:
         message = (
-            "made by qemu-img without force_size: virtual size is"
-            f" {human_size(footer.current_size)}, rounded to a whole cylinder"
+            "made by qemu-img without force_size, which rounds sizes: virtual size is"
+            f" {human_size(footer.current_size)}, expected whole MiB"
         )
         yield field_hit(message, facts.vhd.active, 28, 4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import ImageFormat
+from vhdtool.rules.disk.purpose import boots
 from vhdtool.rules.evidence import field_hit
 from vhdtool.rules.model import FileLocation, Hit, Severity
 from vhdtool.rules.registry import rule
@@ -38,8 +39,8 @@ def dynamic_disk(facts: DiskFacts) -> Iterator[Hit]:
     The VHD is fixed, not dynamic.
 
     ## Why it matters
-    Azure takes only fixed VHDs. Upload tools send a dynamic one byte for byte and say that they
-    succeeded; the disk cannot be made from it.
+    Azure takes only fixed VHDs. Some upload tools send a dynamic one byte for byte and report
+    success; no disk can be made from it.
 
     ## How to fix
     `vhdtool convert IMAGE OUT.vhd`
@@ -59,12 +60,12 @@ def differencing_disk(facts: DiskFacts) -> Iterator[Hit]:
     The VHD is fixed, not a differencing disk.
 
     ## Why it matters
-    A differencing disk holds only what differs from its parent. Azure takes none; tools that ignore
-    the parent turn everything else into zeros.
+    A differencing disk holds only what differs from its parent. Azure does not take it, and tools
+    that ignore the parent turn everything else into zeros.
 
     ## How to fix
-    `vhdtool convert IMAGE OUT.vhd` merges the whole chain; `--parent-dir DIR` says where parents
-    are.
+    `vhdtool convert IMAGE OUT.vhd` merges the whole chain; `--parent-dir DIR` says where the
+    parents are.
 
     ## Source
     - Azure, "Prepare a Windows VHD or VHDX to upload to Azure"
@@ -79,42 +80,55 @@ def differencing_disk(facts: DiskFacts) -> Iterator[Hit]:
 def vhdx(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The file is no VHDX of 512-byte sectors, whatever its name says.
+    The file is not a VHDX, whatever its name says, unless it is a data disk with 4096-byte sectors
+    (VHD006).
 
     ## Why it matters
-    Azure makes disks from fixed VHDs; a VHDX is taken only with 4096-byte sectors, for Ultra Disk
-    and Premium SSD v2 (VHD006).
+    Azure makes disks from fixed VHDs. It takes a VHDX only with 4096-byte sectors, and only for
+    Ultra Disk and Premium SSD v2, which are data disks.
 
     ## How to fix
-    `vhdtool convert IMAGE OUT.vhd`
+    `vhdtool convert IMAGE OUT.vhd`. An OS disk with 4096-byte sectors must be built again with
+    512-byte sectors.
 
     ## Source
     - Azure, "Prepare a Windows VHD or VHDX to upload to Azure"
-    - Azure, "Upload a VHD to Azure" (PowerShell, 02/2026)
+    - Azure, "Upload a VHD to Azure" (PowerShell, 02/2026): 512-byte sectors are not supported there
     """
-    if facts.format is ImageFormat.VHDX and facts.sector_size != _LARGE_SECTOR:
+    if facts.format is not ImageFormat.VHDX:
+        return
+    if facts.sector_size != _LARGE_SECTOR:
         yield Hit("the file is a VHDX, expected a fixed VHD", FileLocation(0, 8), b"vhdxfile")
+    elif _boots(facts):
+        message = "a system boots from this VHDX with 4096-byte sectors, expected a fixed VHD"
+        yield Hit(message, FileLocation(0, 8), b"vhdxfile")
+
+
+def _boots(facts: DiskFacts) -> bool:
+    return facts.layout is not None and boots(facts.layout)
 
 
 @rule("VHD006", "vhdx-of-4096-byte-sectors", severity=Severity.INFO)
 def vhdx_large_sectors(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    Whether the file is a VHDX with 4096-byte logical sectors.
+    Whether the file is a VHDX with 4096-byte logical sectors that no system boots from.
 
     ## Why it matters
     Since 2026 such a file can be uploaded as it is, but only to an Ultra Disk or a Premium SSD v2
-    that is made with logical sector size 4096 and the size of the file. The disk's capacity is
-    rounded up to the next 256 MiB.
+    that was created with a logical sector size of 4096 and the size of the file. The disk's
+    capacity is rounded up to the next 256 MiB.
 
     ## How to fix
-    Nothing is wrong. It cannot become a VHD, whose sectors are 512 bytes.
+    Nothing is wrong. The disk cannot become a VHD, whose sectors have 512 bytes.
 
     ## Source
     - Azure, "Upload a VHD to Azure" (PowerShell and CLI, 02/2026)
     """
     if facts.format is ImageFormat.VHDX and facts.sector_size == _LARGE_SECTOR:
-        message = "the file is a VHDX of 4096-byte sectors: only for Ultra Disk and Premium SSD v2"
+        if _boots(facts):
+            return
+        message = "the VHDX has 4096-byte sectors: it fits Ultra Disk and Premium SSD v2 only"
         yield Hit(message, FileLocation(0, 8), b"vhdxfile")
 
 
@@ -125,10 +139,11 @@ def disk_type(facts: DiskFacts) -> Iterator[Hit]:
     The disk type is 2 (fixed), 3 (dynamic) or 4 (differencing).
 
     ## Why it matters
-    0 means none; 1, 5 and 6 were never used. Nobody can tell how the data lies in the file.
+    0 means none; 1, 5 and 6 are reserved. Without a known type nobody can tell how the data is
+    stored in the file.
 
     ## How to fix
-    Make the image again.
+    Build the image again.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Disk Type"
@@ -146,8 +161,8 @@ def file_name(facts: DiskFacts) -> Iterator[Hit]:
     The name of a VHD ends in `.vhd`.
 
     ## Why it matters
-    Some upload tools choose the blob type by the name, and the Marketplace wants a URL that ends
-    so.
+    Some upload tools refuse other names or choose the type of the blob by them, and the Marketplace
+    wants a URL that ends in `.vhd`.
 
     ## How to fix
     Rename the file.
@@ -164,20 +179,19 @@ def file_name(facts: DiskFacts) -> Iterator[Hit]:
 def other_container(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The file is no qcow2, VMDK or VDI image, no compressed file, archive or ISO image, whatever its
-    name says.
+    The file is not a qcow2, VMDK or VDI image, nor a compressed file, an archive or an ISO image,
+    whatever its name says.
 
     ## Why it matters
-    Azure finds no VHD footer in it and refuses it after the upload.
+    Azure finds no VHD footer in it and refuses it, after the upload.
 
     ## How to fix
     `vhdtool convert IMAGE OUT.vhd` reads qcow2 and VMDK, and raw and VHD disks inside .gz, .xz and
-    .zst files. Others must be unpacked or converted first.
+    .zst files. Other files must be unpacked or converted first.
 
     ## Source
     - The formats' own signatures; Azure's answer is that of VHD001
     """
     if facts.format in _FOREIGN:
-        yield Hit(
-            f"the file is a {facts.format.value} file, expected a fixed VHD", FileLocation(0, 8)
-        )
+        message = f"the file's format is {facts.format.value}, expected a fixed VHD"
+        yield Hit(message, FileLocation(0, 8))

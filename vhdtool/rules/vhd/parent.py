@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def parent(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The parent of a differencing disk is there and is the disk that the child was made from: the
-    unique IDs agree. A parent whose time differs from the recorded one is a warning.
+    The parent of a differencing disk can be found and is the disk that the child was made from:
+    their unique IDs agree. A parent whose time differs from the one recorded is a warning.
 
     ## Why it matters
-    Without its parent a differencing disk is holes; with another one it is garbage. A changed time
-    may mean that somebody wrote to the parent, or only that it was copied.
+    Without its parent a differencing disk is full of holes; with a wrong one it is garbage. A
+    changed time may mean that somebody wrote to the parent, or only that it was copied.
 
     ## How to fix
-    `--parent-dir DIR` says where parents may be, `--parent FILE` names one. Parents are looked for
-    in the child's own folder and in folders that you name, never elsewhere because an image says
-    so.
+    `--parent-dir DIR` says where parents may be, and `--parent FILE` names one. Parents are looked
+    for in the child's own folder and in folders that you name, never elsewhere just because an
+    image says so.
 
     ## Source
     - Virtual Hard Disk Image Format Specification 1.0, "Parent Unique ID", "Parent Time Stamp"
@@ -49,7 +49,7 @@ def parent(facts: DiskFacts) -> Iterator[Hit]:
         and found.timestamp != found.found_timestamp
     ):
         message = (
-            f"the parent was changed at {found.found_timestamp} s after 2000, expected"
-            f" {found.timestamp} as the child recorded"
+            f"the parent was last changed {found.found_timestamp} seconds after 2000-01-01,"
+            f" expected {found.timestamp} as the child has it"
         )
         yield field_hit(message, header, 56, 4, Severity.WARNING)

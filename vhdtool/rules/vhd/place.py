@@ -15,21 +15,23 @@ if TYPE_CHECKING:
 
     from vhdtool.disk.facts import DiskFacts
 
+_MISSING = "the file does not end with a VHD footer"
+
 
 @rule("VHD001", "no-footer", severity=Severity.ERROR)
 def no_footer(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    The last 512 bytes of the file are a VHD footer: they begin with the cookie `conectix`. Files of
-    another container format are named by VHD005 and VHD038 instead.
+    The last 512 bytes of the file are a VHD footer: they begin with the cookie `conectix`. Files in
+    another container format are reported by VHD005 and VHD038 instead.
 
     ## Why it matters
-    Azure reads the footer to learn the size of the disk. Without one it answers InvalidVhd, and
-    names the cookie that it expected, after the whole upload.
+    Azure reads the footer to learn the size of the disk. Without one it answers InvalidVhd, naming
+    the cookie it expected, but only after the whole upload.
 
     ## How to fix
     `vhdtool convert IMAGE OUT.vhd`, or `vhdtool convert --in-place DISK.raw` to append a footer to
-    a raw disk. Where only the copy at the file's start is left: `vhdtool repair IMAGE`.
+    a raw disk. If only the copy at the start of the file is left: `vhdtool repair IMAGE`.
 
     ## Source
     - Azure Marketplace, VM certification FAQ (learn.microsoft.com/partner-center)
@@ -38,12 +40,11 @@ def no_footer(facts: DiskFacts) -> Iterator[Hit]:
     place = FileLocation(max(0, facts.file_size - FOOTER_SIZE), min(FOOTER_SIZE, facts.file_size))
     if facts.format is ImageFormat.RAW:
         end = b"" if facts.layout is None else facts.layout.last_sector[-FOOTER_SIZE:][:8]
-        yield Hit("the last 512 bytes are no VHD footer, expected the cookie conectix", place, end)
+        yield Hit(f"{_MISSING}, expected the cookie conectix", place, end)
     elif facts.vhd is not None and facts.vhd.footer is None:
         copy = facts.vhd.active.offset
         yield Hit(
-            "the last 512 bytes are no VHD footer, expected the cookie conectix;"
-            f" a copy of the footer is at offset {copy:#x}",
+            f"{_MISSING}, expected the cookie conectix; a copy of it is at offset {copy:#x}",
             place,
         )
 
@@ -55,11 +56,11 @@ def bytes_after_footer(facts: DiskFacts) -> Iterator[Hit]:
     Nothing follows the footer.
 
     ## Why it matters
-    Azure looks for the footer in the last 512 bytes. Tools that pad a file to a whole number of MiB
-    after the footer was written push it away from there.
+    Azure looks for the footer in the last 512 bytes. Tools that pad a finished VHD to a whole
+    number of MiB move it away from there.
 
     ## How to fix
-    `vhdtool repair IMAGE` cuts the file after the footer, once its checksum and size agree.
+    `vhdtool repair IMAGE` cuts the file off behind the footer if its checksum and size are right.
 
     ## Source
     - Microsoft support, "VHD not supported / InvalidVhd"
@@ -79,14 +80,14 @@ def bytes_after_footer(facts: DiskFacts) -> Iterator[Hit]:
 def file_length(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    A fixed VHD is exactly its virtual size and the 512 bytes of the footer long.
+    A fixed VHD is exactly as long as its virtual size and the 512 bytes of the footer.
 
     ## Why it matters
-    Azure compares the length of the blob with the size in the footer. A file that was cut or that
-    grew has lost data or carries bytes that belong to no disk.
+    Azure compares the length of the blob with the size in the footer. A file that was cut short has
+    lost data; one that is too long holds bytes that belong to no disk.
 
     ## How to fix
-    Make the image again. Where only padding is too much, `vhdtool repair IMAGE`.
+    Build the image again, or copy it again from its source.
 
     ## Source
     - Azure, "Prepare a Windows VHD or VHDX to upload to Azure"
@@ -99,7 +100,7 @@ def file_length(facts: DiskFacts) -> Iterator[Hit]:
     if footer.offset != size:
         wrong = "short of" if footer.offset < size else "past"
         yield field_hit(
-            f"{footer.offset} bytes stand before the footer: {abs(footer.offset - size)} bytes"
+            f"{footer.offset} bytes precede the footer, {abs(footer.offset - size)} bytes"
             f" {wrong} the virtual size of {size} bytes",
             footer,
             48,
@@ -114,7 +115,7 @@ def legacy_footer(facts: DiskFacts) -> Iterator[Hit]:
     The footer is 512 bytes long, not 511 as Virtual PC wrote it before 2004.
 
     ## Why it matters
-    The length of the file is no multiple of 512, which a page blob must be.
+    The length of the file is not a multiple of 512, as that of a page blob must be.
 
     ## How to fix
     `vhdtool repair IMAGE` appends the missing byte; `vhdtool convert` writes a new footer.
@@ -133,19 +134,19 @@ def second_footer(facts: DiskFacts) -> Iterator[Hit]:
     The disk's data does not end with another VHD footer.
 
     ## Why it matters
-    A VHD was wrapped into a VHD, mostly by appending a footer twice. The disk is then 512 bytes too
-    long, no whole number of MiB, and ends in what is no part of it.
+    A VHD was wrapped in another VHD, usually because a footer was appended twice. The disk is then
+    512 bytes too long, is not a whole number of MiB, and ends with bytes that are not part of it.
 
     ## How to fix
-    Make the image again from the raw disk, or cut the last 512 bytes and check the rest.
+    Build the image again from the raw disk, or cut off the last 512 bytes and check the rest.
 
     ## Source
-    - Field knowledge: tools with a mode that only appends a footer make it easy
+    - Field knowledge: tools that can append a footer to any file make it easy
     """
     if facts.vhd is not None and facts.vhd.second_footer_offset is not None:
         offset = facts.vhd.second_footer_offset
         yield Hit(
-            f"another VHD footer stands right before the footer, at offset {offset:#x}",
+            f"the disk's data ends with another VHD footer, at offset {offset:#x}, expected none",
             FileLocation(offset, FOOTER_SIZE),
             b"conectix",
         )

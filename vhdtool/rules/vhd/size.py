@@ -27,11 +27,11 @@ def virtual_size(facts: DiskFacts) -> Iterator[Hit]:
     The virtual size in the footer is a whole number of MiB.
 
     ## Why it matters
-    Azure refuses to make a disk from an image whose virtual size is not, after the upload.
+    Azure refuses to make a disk from any other image, after the upload.
 
     ## How to fix
-    `vhdtool convert IMAGE OUT.vhd` grows the disk to the next MiB and moves the GPT's backup along;
-    `vhdtool repair IMAGE` does it in place. The disk is never shrunk.
+    `vhdtool convert IMAGE OUT.vhd` grows the disk to the next MiB and moves the GPT backup along;
+    `vhdtool repair IMAGE` does the same to a fixed VHD in place. The disk is never shrunk.
 
     ## Source
     - Azure, "Prepare a Windows VHD or VHDX to upload to Azure"
@@ -58,8 +58,8 @@ def original_size(facts: DiskFacts) -> Iterator[Hit]:
     The original size in the footer equals the current one.
 
     ## Why it matters
-    The disk was resized. That is allowed; it is unusual for an image that is to be uploaded, and
-    tells that partitions may not fill it.
+    The disk was resized. That is allowed, but unusual for an image that is to be uploaded, and its
+    partitions may not fill the disk.
 
     ## How to fix
     Nothing needs to be done; `vhdtool convert` writes a footer with equal sizes.
@@ -72,7 +72,7 @@ def original_size(facts: DiskFacts) -> Iterator[Hit]:
     footer = facts.vhd.active.value
     if footer.original_size != footer.current_size:
         yield field_hit(
-            f"original size is {human_size(footer.original_size)}, current size"
+            f"original size is {human_size(footer.original_size)}, expected the current size"
             f" {human_size(footer.current_size)}",
             facts.vhd.active,
             40,
@@ -87,11 +87,11 @@ def larger_than_format(facts: DiskFacts) -> Iterator[Hit]:
     The virtual size is at most 2040 GiB.
 
     ## Why it matters
-    The dynamic format and most tools end there: qemu refuses more. A fixed VHD can be larger and
-    Azure takes up to 32 TiB, but it advises VHD for files below 2 TB.
+    The dynamic format and most tools end there; qemu refuses larger disks. A fixed VHD can be
+    larger, and Azure takes up to 32 TiB, but advises VHD for files below 2 TB.
 
     ## How to fix
-    Make the disk smaller and grow it in Azure, or see that every tool on the way can read it.
+    Make the disk smaller and grow it in Azure, or make sure that every tool on the way can read it.
 
     ## Source
     - Azure, "Upload a VHD to Azure" (02/2026); qemu block/vpc.c, at most 0xFF000000 sectors
@@ -111,7 +111,8 @@ def smaller_than_upload(facts: DiskFacts) -> Iterator[Hit]:
     The virtual size is at least 20 MiB.
 
     ## Why it matters
-    A managed disk for upload takes no fewer than 20972032 bytes: 20 MiB and the footer.
+    A managed disk that is created for an upload takes no fewer than 20972032 bytes: 20 MiB and the
+    footer.
 
     ## How to fix
     `vhdtool convert --align 20MiB IMAGE OUT.vhd`

@@ -21,8 +21,8 @@ def log_pending(facts: DiskFacts) -> Iterator[Hit]:
     The log of a VHDX is empty.
 
     ## Why it matters
-    Its writer was interrupted. The tables in the file are not right until the log is replayed;
-    readers that ignore it return wrong data without a word.
+    Its writer was interrupted. The tables in the file are not right until the log is replayed, and
+    readers that ignore it return wrong data without saying so.
 
     ## How to fix
     `vhdtool convert IMAGE OUT.vhd` replays the log in memory. To mend the VHDX itself, open and
@@ -34,8 +34,8 @@ def log_pending(facts: DiskFacts) -> Iterator[Hit]:
     if facts.vhdx is None or not facts.vhdx.log_pending:
         return
     entries = facts.vhdx.log_entries
-    state = "cannot be replayed" if entries is None else f"has {entries} entries to replay"
-    message = f"the log is not empty and {state}, expected an empty log"
+    state = "it cannot be replayed" if entries is None else f"{entries} entries must be replayed"
+    message = f"the log is not empty, expected an empty one: {state}"
     if facts.vhdx.active_header is None:
         yield Hit(message)
     else:
@@ -49,7 +49,7 @@ def has_parent(facts: DiskFacts) -> Iterator[Hit]:
     The VHDX has no parent.
 
     ## Why it matters
-    A differencing disk holds only what differs from its parent, and Azure takes none.
+    A differencing disk holds only what differs from its parent, and Azure does not take it.
 
     ## How to fix
     `vhdtool convert IMAGE OUT.vhd` merges the whole chain.
@@ -61,22 +61,23 @@ def has_parent(facts: DiskFacts) -> Iterator[Hit]:
     if facts.vhdx is None or facts.vhdx.file_parameters is None:
         return
     if facts.vhdx.file_parameters.has_parent:
-        yield Hit("the VHDX is a differencing disk (HasParent is 1), expected one without parent")
+        yield Hit("the VHDX is a differencing disk (HasParent is 1), expected one without a parent")
 
 
 @rule("VHD042", "vhdx-structure-damaged", severity=Severity.ERROR)
 def structures(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    Headers, region tables and metadata of a VHDX have their signatures and checksums and lie inside
-    the file; nothing is required that is not known.
+    The headers, region tables and metadata of a VHDX have the right signatures and checksums and
+    lie inside the file, and none of them requires a feature that is not known. Damage that the file
+    can still be read with is a warning.
 
     ## Why it matters
-    A VHDX has two copies of its headers and region tables: one damaged copy is a warning of a dying
-    disk or an interrupted writer, two are the end.
+    A VHDX has two copies of its headers and region tables. One damaged copy is a sign of a failing
+    disk or an interrupted writer; if both are damaged, the file cannot be read.
 
     ## How to fix
-    Open and close the disk in Hyper-V, which writes both copies again; or take a good copy.
+    Open and close the disk in Hyper-V, which writes both copies again, or go back to a good copy.
 
     ## Source
     - [MS-VHDX] 2.2 and 2.6
