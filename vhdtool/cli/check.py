@@ -26,11 +26,12 @@ Examples:
   vhdtool check --ignore VHD036,DSK1 --fail-on warning *.vhd
   vhdtool check --format sarif -o findings.sarif disk.vhd
 
-Profiles: azure-gen1, azure-gen2, data-disk, generalized, specialized, marketplace. Where none is
-named, the generation is found from the disk. A rule is named by its code, its name or the
-beginning of codes; `vhdtool rule --all` lists them.
+Profiles: azure-gen1, azure-gen2, data-disk, generalized, specialized, marketplace. Where none of
+the first three is named, it is found from the disk. A rule is named by its code, its name or the
+beginning of codes; `vhdtool rule --all` lists them, `vhdtool rule RULE` explains one.
 
-Exit status 0: nothing at or above --fail-on; 1: findings; 3: an image cannot be read.
+Exit status 0: nothing at or above --fail-on; 1: findings; 3: an image cannot be read, or not
+whole, and no error says why; 70: a rule crashed. The worst of several images counts.
 Settings are read from vhdtool.toml, or [tool.vhdtool] of pyproject.toml, in this folder or the
 nearest above it: profile, select, ignore, fail-on, parent-dir. Options stand above them."""
 
@@ -39,16 +40,18 @@ _FAIL_ON = ("error", "warning", "info", "never")
 
 def run(
     *,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="The images to check.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="The images to check.")],
     profile: Annotated[
         list[str] | None,
-        typer.Option("--profile", metavar="NAME", help="What it is meant for. May be repeated."),
+        typer.Option("--profile", metavar="NAMES", help="What it is meant for, by commas."),
     ] = None,
     select: Annotated[
-        list[str] | None, typer.Option("--select", metavar="RULE", help="Run these rules only.")
+        list[str] | None,
+        typer.Option("--select", metavar="RULES", help="Run these only, by commas."),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", metavar="RULE", help="Leave these rules out.")
+        list[str] | None,
+        typer.Option("--ignore", metavar="RULES", help="Leave these out, by commas."),
     ] = None,
     fail_on: Annotated[
         str | None,

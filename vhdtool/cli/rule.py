@@ -17,6 +17,7 @@ EXAMPLES = """\
 Examples:
   vhdtool rule VHD007
   vhdtool rule dynamic-disk
+  vhdtool rule DSK11
   vhdtool rule --all
   vhdtool rule --all --format json | jq -r '.rules[] | [.code, .name] | @tsv'"""
 
@@ -25,7 +26,9 @@ def run(
     *,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="RULE", help="The rule: its code or its name.", show_default=False),
+        typer.Argument(
+            metavar="RULE", help="A code, a name, or how codes begin.", show_default=False
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="List every rule.")] = False,
     output_format: Annotated[
@@ -37,38 +40,37 @@ def run(
     if every == (name is not None):
         raise ConfigError("name one rule, or --all", hint="`vhdtool rule --all` lists the rules")
 
-    from vhdtool.report.rule_report import render_json, render_page, render_table
-    from vhdtool.rules.left_out import NOT_IMPLEMENTED
-    from vhdtool.rules.registry import rules
+    from vhdtool.report.rule_report import render_json, render_text
 
-    catalogue = (list(rules().values()), NOT_IMPLEMENTED) if name is None else _find(name)
+    catalogue = _find(name or "")
     if output_format == "json":
         print(render_json(catalogue), end="")
     else:
-        render = render_table if name is None else render_page
-        print(render(catalogue, shutil.get_terminal_size().columns), end="")
+        print(render_text(catalogue, shutil.get_terminal_size().columns), end="")
     return 0
 
 
 def _find(name: str) -> Catalogue:
-    """Return the one rule of that code or name, or the reason why it was left out.
+    """Return the rules, there or left out, of that name or whose codes begin so.
 
     Raises:
-        ConfigError: There is no such rule.
+        ConfigError: There are none.
     """
     from vhdtool.rules.left_out import NOT_IMPLEMENTED
     from vhdtool.rules.registry import rules
 
     known = rules()
     code, lowered = name.upper(), name.lower()
-    for rule in known.values():
-        if rule.code == code or rule.name == lowered:
-            return [rule], {}
-    if code in NOT_IMPLEMENTED:
-        return [], {code: NOT_IMPLEMENTED[code]}
+    found = [rule for rule in known.values() if rule.name == lowered]
+    if found:
+        return found, {}
+    found = [rule for rule in known.values() if rule.code.startswith(code)]
+    left_out = {key: why for key, why in NOT_IMPLEMENTED.items() if key.startswith(code)}
+    if found or left_out:
+        return found, left_out
     from difflib import get_close_matches
 
     names = [rule.name for rule in known.values()]
-    close = get_close_matches(code, known, 1, 0.8) or get_close_matches(lowered, names, 2)
+    close = get_close_matches(code, known) or get_close_matches(lowered, names, 2)
     hint = f"did you mean {' or '.join(close)}?" if close else "`vhdtool rule --all` lists them"
     raise ConfigError(f"no rule is called {name!r}", hint=hint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vhdtool.report.outcome import NAME, plural, say_outcome, unread_parts
+from vhdtool.report.outcome import NAME, is_unreadable, plural, say_outcome, unread_parts
 from vhdtool.report.places import say_evidence
 from vhdtool.rules.model import Severity
 from vhdtool.text import printable
@@ -26,24 +26,23 @@ _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
 def render(reports: Sequence[Report], asked: Asked) -> str:
     """Return a command for each finding and failure of all images, then a line of totals."""
-    lines = [line for report in reports for line in _failures(report)]
+    lines = [line for report in reports for line in _failures(report, asked)]
     found = [(report, finding) for report in reports for finding in report.findings]
     found.sort(key=lambda pair: -pair[1].severity.rank)
     lines += [_finding(report, finding) for report, finding in found]
-    lines += [
-        _command("warning", report, "not read", part)
-        for report in reports
-        for part in unread_parts(report)
-    ]
     total = f"{plural(len(reports), 'image')}: {say_outcome(reports, asked)}"
     return "\n".join([*lines, f"{NAME} check: {total}"]) + "\n"
 
 
-def _failures(report: Report) -> Iterator[str]:
+def _failures(report: Report, asked: Asked) -> Iterator[str]:
+    """Yield why not everything is known; a warning if a finding explains it anyway."""
     if report.error is not None:
         yield _command("error", report, "cannot be read", report.error)
     for failure in report.failures:
         yield _command("error", report, f"{failure.code} crashed", failure.error)
+    level = "error" if is_unreadable(report, asked) else "warning"
+    for part in unread_parts(report):
+        yield _command(level, report, "not read", part)
 
 
 def _finding(report: Report, finding: Finding) -> str:

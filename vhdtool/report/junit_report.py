@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vhdtool.report.outcome import NAME, judged_rules, unread_parts
+from vhdtool.report.outcome import NAME, is_unreadable, judged_rules, unread_parts
 from vhdtool.report.places import say_evidence
-from vhdtool.rules.runner import UNREADABLE, exit_status
 from vhdtool.text import printable
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def render(reports: Sequence[Report], asked: Asked) -> str:
 def _readable(report: Report, asked: Asked) -> _Case:
     """Whether the image could be read: an error where the command ends with that status."""
     unread = unread_parts(report) if report.error is None else [report.error]
-    if exit_status([report], asked.fail_on) != UNREADABLE:
+    if not is_unreadable(report, asked):
         return _Case("readable", output=tuple(unread))
     hint = [] if report.hint is None else [f"hint: {report.hint}"]
     return _Case("readable", "error", "unreadable", unread[0], (*unread, *hint))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vhdtool.rules.model import Severity
+from vhdtool.rules.runner import UNREADABLE, exit_status
 from vhdtool.text import printable
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ def unread_parts(report: Report) -> list[str]:
     return [printable(part) for part in (*parts, *facts.gaps)]
 
 
+def is_unreadable(report: Report, asked: Asked) -> bool:
+    """Whether the command ends with the status for images that cannot be read, for this one."""
+    return exit_status([report], asked.fail_on) == UNREADABLE
+
+
 def plural(number: int, word: str) -> str:
     """Write `1 error`, `2 errors`; info has no plural."""
     return f"{number} {word}" if number == 1 or word == "info" else f"{number} {word}s"
@@ -62,7 +68,7 @@ def say_outcome(reports: Sequence[Report], asked: Asked) -> str:
     words += _say_images(partly, reports, "read in part")
     idle = sum(not judged_rules(report, asked) for report in readable)
     words += _say_images(idle, reports, "judged by no rule")
-    return ", ".join(words) or "clean"
+    return ", ".join(words) or ("clean" if reports else "nothing was judged")
 
 
 def _say_images(number: int, reports: Sequence[Report], what: str) -> list[str]:

@@ -23,32 +23,16 @@ _CODE_SPAN = re.compile(r"`[^`]+`")
 _UNBROKEN = "\N{NO-BREAK SPACE}"  # textwrap breaks at ASCII blanks only
 
 
-def render_page(catalogue: Catalogue, columns: int) -> str:
-    """Return everything about each rule, wrapped to a terminal of so many columns."""
+def render_text(catalogue: Catalogue, columns: int) -> str:
+    """Return one rule in full or several as a table, for a terminal of so many columns."""
     rules, left_out = catalogue
-    lines: list[str] = []
-    for rule in rules:
-        lines += _page(rule, columns)
-    for code, reason in left_out.items():
-        lines += _wrap(
-            f"{code} is in the catalogue but left out of this version: {reason}", columns
-        )
-    return "\n".join(lines) + "\n"
-
-
-def render_table(catalogue: Catalogue, columns: int) -> str:
-    """Return a line for each rule, then what is left out, by reason."""
-    rules, left_out = catalogue
-    width = max((len(rule.name) for rule in rules), default=0)
-    lines = [f"{'code':<6}  {'severity':<8}  {'name':<{width}}  profiles"]
-    lines += [
-        f"{rule.code}  {rule.severity:<8}  {rule.name:<{width}}  {_profiles(rule)}"
-        for rule in rules
-    ]
-    lines += ["", "In the catalogue but left out of this version:"]
-    for reason in dict.fromkeys(left_out.values()):
-        codes = [code for code, why in left_out.items() if why == reason]
-        lines += _wrap(f"- {', '.join(codes)}: {reason}", columns)
+    if len(rules) == 1 and not left_out:
+        return "\n".join(_page(rules[0], columns)) + "\n"
+    lines = [*_table(rules)]
+    if rules and left_out:
+        lines.append("")
+    if left_out:
+        lines += _left_out(left_out, columns)
     return "\n".join(lines) + "\n"
 
 
@@ -94,6 +78,22 @@ def _page(rule: Rule, columns: int) -> Iterator[str]:
         yield heading
         for paragraph in _paragraphs(text):
             yield from _wrap(paragraph, columns, "  ")
+
+
+def _table(rules: Sequence[Rule]) -> Iterator[str]:
+    if not rules:
+        return
+    width = max(len(rule.name) for rule in rules)
+    yield f"{'code':<6}  {'severity':<8}  {'name':<{width}}  profiles"
+    for rule in rules:
+        yield f"{rule.code}  {rule.severity:<8}  {rule.name:<{width}}  {_profiles(rule)}"
+
+
+def _left_out(left_out: Mapping[str, str], columns: int) -> Iterator[str]:
+    yield "In the catalogue but left out of this version:"
+    for reason in dict.fromkeys(left_out.values()):
+        codes = [code for code, why in left_out.items() if why == reason]
+        yield from _wrap(f"- {', '.join(codes)}: {reason}", columns)
 
 
 def _profiles(rule: Rule) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes
 
 from vhdtool import __version__
-from vhdtool.report.outcome import NAME, unread_parts
+from vhdtool.report.outcome import NAME, is_unreadable, unread_parts
 from vhdtool.report.places import say_place
 from vhdtool.rules.model import DiskLocation, Severity
 from vhdtool.rules.runner import BUG, UNREADABLE, exit_status
@@ -92,12 +92,14 @@ def _invocation(reports: Sequence[Report], asked: Asked, indexes: dict[str, int]
         "executionSuccessful": status not in (UNREADABLE, BUG),
         "exitCode": status,
         "toolExecutionNotifications": [
-            notification for report in reports for notification in _notifications(report, indexes)
+            notification
+            for report in reports
+            for notification in _notifications(report, asked, indexes)
         ],
     }
 
 
-def _notifications(report: Report, indexes: dict[str, int]) -> Iterator[Json]:
+def _notifications(report: Report, asked: Asked, indexes: dict[str, int]) -> Iterator[Json]:
     def notify(level: str, text: str) -> Json:
         return {
             "level": level,
@@ -108,8 +110,9 @@ def _notifications(report: Report, indexes: dict[str, int]) -> Iterator[Json]:
     if report.error is not None:
         hint = "" if report.hint is None else f" (hint: {report.hint})"
         yield notify("error", report.error + hint)
+    level = "error" if is_unreadable(report, asked) else "warning"
     for part in unread_parts(report):
-        yield notify("warning", part)
+        yield notify(level, part)
     for failure in report.failures:
         rule = {"id": failure.code, "index": indexes[failure.code]}
         crash = notify("error", f"rule {failure.code} crashed: {failure.error}")
