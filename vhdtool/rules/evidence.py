@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 MOST_EVIDENCE = 64
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """Write a count with its noun: `1 block ends`, `2 blocks end`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def field_hit(
     message: str,
     structure: Located[Any],

@@ -16,6 +16,7 @@ from vhdtool.rules.disk.purpose import (
     has_gpt,
     has_grub,
 )
+from vhdtool.rules.evidence import counted
 from vhdtool.rules.model import Profile, Severity
 from vhdtool.rules.registry import rule
 from vhdtool.units import SECTOR_SIZE
@@ -107,11 +108,11 @@ def no_efi_system_partition(facts: DiskFacts) -> Iterator[Hit]:
         )
     elif not efi_system_partitions(layout):
         types = sorted({partition.type_name for partition in layout.partitions})
-        found = f" ({', '.join(types)})" if types else ""
+        found = counted(len(layout.partitions), "partition", "partitions")
+        names = f" ({', '.join(types)})" if types else ""
         yield first_mib_hit(
             layout,
-            f"none of the {len(layout.partitions)} partitions{found} is an EFI system partition, "
-            "expected one for generation 2",
+            f"there is no EFI system partition among {found}{names}, expected one for generation 2",
             sector_size(facts),
             SECTOR_SIZE,
         )

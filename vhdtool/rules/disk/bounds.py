@@ -49,7 +49,7 @@ def partition_outside_disk(facts: DiskFacts) -> Iterator[Hit]:
     yield from partition_hits(
         outside,
         lambda partition: _outside(layout, partition, size),
-        f"are not inside the disk of {human_size(size)}",
+        f"outside the disk of {human_size(size)}",
     )
     table = layout.primary_gpt
     if table is not None and table.problem is None and has_gpt(layout) and not outside:

@@ -8,6 +8,7 @@ from vhdtool.disk.facts import Signature
 from vhdtool.formats import mbr
 from vhdtool.rules.disk.places import describe, first_mib_hit, sector_size, volume_hit
 from vhdtool.rules.disk.purpose import has_gpt
+from vhdtool.rules.evidence import counted
 from vhdtool.rules.model import DiskLocation, Hit, Profile, Severity
 from vhdtool.rules.registry import rule
 from vhdtool.units import SECTOR_SIZE
@@ -111,10 +112,11 @@ def _disagreement(primary: GptFacts, backup: GptFacts) -> Iterator[Hit]:
         )
     elif primary.entries != backup.entries:
         numbers = sorted({entry.index + 1 for entry in set(primary.entries) ^ set(backup.entries)})
+        count = counted(len(numbers), "entry", "entries")
         yield _table_hit(
             backup,
-            f"the backup GPT differs from the primary in {len(numbers)} entries, the first of them "
-            f"partition {numbers[0]}, expected none",
+            f"the backup GPT differs from the primary in {count}, expected none; the first is "
+            f"partition {numbers[0]}",
         )
 
 
@@ -174,7 +176,9 @@ def bad_protective_mbr(facts: DiskFacts) -> Iterator[Hit]:
             layout,
             others[0].index,
             1,
-            f"the protective MBR has {len(others)} other partitions (type {types}), expected none",
+            "the protective MBR has "
+            + counted(len(others), "other partition", "other partitions")
+            + f" (type {types}), expected none",
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vhdtool import _native
 from vhdtool.rules.disk.places import describe, entry_hit, first_mib_hit, sector_size
 from vhdtool.rules.disk.purpose import Guest, boots, has_grub, system_disk
+from vhdtool.rules.evidence import counted
 from vhdtool.rules.model import Hit, Profile, Severity
 from vhdtool.rules.registry import rule
 from vhdtool.units import GIB, KIB, MIB, SECTOR_SIZE, human_size
@@ -82,8 +83,9 @@ def data_in_first_mib(facts: DiskFacts) -> Iterator[Hit]:
     if found:
         yield first_mib_hit(
             layout,
-            f"{len(found)} sectors of {SECTOR_SIZE} bytes in the first MiB hold unknown data, the "
-            f"first at byte {found[0]}, expected zeros outside partition tables and GRUB",
+            counted(len(found), "sector in the first MiB holds", "sectors in the first MiB hold")
+            + f" unknown data, the first at byte {found[0]}, expected zeros outside partition "
+            "tables and GRUB",
             found[0],
             SECTOR_SIZE,
         )

@@ -62,7 +62,7 @@ def partition_hits(
         else:
             left += 1
     if left:
-        yield Hit(f"{left} more partitions {rest}")
+        yield Hit(f"further partitions {rest}: {left}")
 
 
 def volume_hit(

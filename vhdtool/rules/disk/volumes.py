@@ -81,7 +81,7 @@ def swap_partition(facts: DiskFacts) -> Iterator[Hit]:
         lambda partition: entry_hit(
             layout, partition, f"{_sized(partition)} is swap, expected none on the OS disk"
         ),
-        "are swap",
+        "that are swap",
     )
 
 
@@ -118,7 +118,7 @@ def lvm_on_os_disk(facts: DiskFacts) -> Iterator[Hit]:
             f"{_sized(partition)} is an LVM physical volume, expected a file system",
             severity,
         ),
-        "are LVM physical volumes",
+        "that are LVM physical volumes",
     )
 
 
@@ -146,7 +146,7 @@ def software_raid_on_os_disk(facts: DiskFacts) -> Iterator[Hit]:
         lambda partition: entry_hit(
             layout, partition, f"{_sized(partition)} is a RAID member, expected a file system"
         ),
-        "are RAID members",
+        "that are RAID members",
     )
 
 
@@ -177,7 +177,7 @@ def encrypted_linux_volume(facts: DiskFacts) -> Iterator[Hit]:
             partition,
             f"{_sized(partition)} is encrypted with LUKS, expected a volume that opens unattended",
         ),
-        "are encrypted with LUKS",
+        "encrypted with LUKS",
     )
 
 
@@ -237,7 +237,7 @@ def bitlocker_on_data_disk(facts: DiskFacts) -> Iterator[Hit]:
         lambda partition: volume_hit(
             partition, f"{_sized(partition)} is encrypted with BitLocker, expected plain data"
         ),
-        "are encrypted with BitLocker",
+        "encrypted with BitLocker",
     )
     if layout.bare_signature is Signature.BITLOCKER:
         yield first_mib_hit(
@@ -299,5 +299,5 @@ def bsd_volume(facts: DiskFacts) -> Iterator[Hit]:
         lambda partition: volume_hit(
             partition, f"{_sized(partition)} belongs to a BSD system: its files are not checked"
         ),
-        "belong to a BSD system",
+        "that belong to a BSD system",
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.formats.vhd import DYNAMIC_HEADER_COOKIE, FOOTER_SIZE, NO_OFFSET
-from vhdtool.rules.evidence import field_hit
+from vhdtool.rules.evidence import counted, field_hit
 from vhdtool.rules.model import FileLocation, Hit, Severity
 from vhdtool.rules.registry import rule
 from vhdtool.text import printable
@@ -161,10 +161,8 @@ def blocks(facts: DiskFacts) -> Iterator[Hit]:
         table = facts.vhdx.table
         if table.bad_state_count:
             block, state = table.bad_states[0]
-            yield Hit(
-                f"{table.bad_state_count} blocks have an undefined state, the first of them block"
-                f" {block} with state {state}"
-            )
+            count = counted(table.bad_state_count, "block has", "blocks have")
+            yield Hit(f"{count} an undefined state; the first is block {block} with state {state}")
         yield from _misplaced(table, facts.file_size)
     elif facts.vhd is not None and facts.vhd.table is not None:
         header = facts.vhd.dynamic_header
@@ -183,22 +181,23 @@ def _misplaced(
     if table.past_end_count:
         block, offset = table.past_end[0]
         message = (
-            f"{table.past_end_count} blocks end past the data of the file, the first of them block"
-            f" {block} at offset {offset:#x} of {file_size} bytes"
+            counted(table.past_end_count, "block ends", "blocks end")
+            + f" past the data of the file of {file_size} bytes; the first is block {block} at"
+            f" offset {offset:#x}"
         )
         yield Hit(message, place(block))
     if table.clobbering_count:
         block, offset = table.clobbering[0]
         message = (
-            f"{table.clobbering_count} blocks overlap a header or table, the first of them block"
-            f" {block} at offset {offset:#x}"
+            counted(table.clobbering_count, "block overlaps", "blocks overlap")
+            + f" a header or table; the first is block {block} at offset {offset:#x}"
         )
         yield Hit(message, place(block))
     if table.overlapping_count:
         block, other, offset = table.overlapping[0]
         message = (
-            f"{table.overlapping_count} blocks overlap another one, the first of them blocks"
-            f" {block} and {other} at offset {offset:#x}"
+            counted(table.overlapping_count, "block overlaps", "blocks overlap")
+            + f" another one; the first are blocks {block} and {other} at offset {offset:#x}"
         )
         yield Hit(message, place(other))
 
@@ -229,8 +228,9 @@ def clear_sectors(facts: DiskFacts) -> Iterator[Hit]:
     part = "" if found.complete else f" in the {found.examined} of {found.blocks} blocks examined"
     location = None if found.first_offset is None else FileLocation(found.first_offset, 1)
     yield Hit(
-        f"{found.nonzero_bytes} bytes are not zero in {found.clear_sectors} sectors whose bitmap"
-        f" bit is clear{part}: vhdtool reads zeros there, qemu reads the data",
+        counted(found.nonzero_bytes, "byte is", "bytes are")
+        + f" not zero in {counted(found.clear_sectors, 'sector', 'sectors')} whose bitmap bit is"
+        f" clear{part}: vhdtool reads zeros there, qemu reads the data",
         location,
     )
 

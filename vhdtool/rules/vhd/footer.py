@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.formats.vhd import FOOTER_SIZE, NO_OFFSET, VHD_EPOCH
-from vhdtool.rules.evidence import field_hit
+from vhdtool.rules.evidence import counted, field_hit
 from vhdtool.rules.model import FileLocation, Hit, Severity
 from vhdtool.rules.registry import rule
 
@@ -191,7 +191,8 @@ def reserved(facts: DiskFacts) -> Iterator[Hit]:
     if any(rest):
         first = next(place for place, byte in enumerate(rest) if byte)
         count = len(rest) - rest.count(0)
-        message = f"{count} of the reserved bytes are not zero, expected none"
+        found = counted(count, "reserved byte is", "reserved bytes are")
+        message = f"{found} not zero, expected none"
         length = min(16, len(rest) - first)
         yield field_hit(message, facts.vhd.active, _RESERVED + skip + first, length)
 
@@ -264,5 +265,6 @@ def footer_copy(facts: DiskFacts) -> Iterator[Hit]:
     elif copy.raw[: len(footer.raw)] != footer.raw:
         pairs = enumerate(zip(copy.raw, footer.raw, strict=False))
         wrong = [place for place, (one, other) in pairs if one != other]
-        message = f"the copy of the footer differs from it in {len(wrong)} bytes, expected none"
+        found = counted(len(wrong), "byte", "bytes")
+        message = f"the copy of the footer differs from it in {found}, expected none"
         yield field_hit(message, copy, wrong[0], min(8, FOOTER_SIZE - wrong[0]))

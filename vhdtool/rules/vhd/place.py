@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.formats.vhd import FOOTER_SIZE
-from vhdtool.rules.evidence import field_hit
+from vhdtool.rules.evidence import counted, field_hit
 from vhdtool.rules.model import FileLocation, Hit, Severity
 from vhdtool.rules.registry import rule
 
@@ -69,10 +69,10 @@ def bytes_after_footer(facts: DiskFacts) -> Iterator[Hit]:
     if facts.vhd is not None and facts.vhd.footer is not None and facts.vhd.trailing_bytes:
         footer = facts.vhd.footer
         yield Hit(
-            f"{facts.vhd.trailing_bytes} bytes follow the footer, expected none: the footer is at"
-            f" offset {footer.offset:#x} of a file of {facts.file_size} bytes",
+            counted(facts.vhd.trailing_bytes, "byte follows", "bytes follow")
+            + f" the footer, expected none: it is at offset {footer.offset:#x} of a file of"
+            f" {facts.file_size} bytes",
             FileLocation(footer.offset + len(footer.raw), facts.vhd.trailing_bytes),
-            footer.raw[:8],
         )
 
 

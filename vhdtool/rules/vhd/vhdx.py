@@ -34,8 +34,8 @@ def log_pending(facts: DiskFacts) -> Iterator[Hit]:
     if facts.vhdx is None or not facts.vhdx.log_pending:
         return
     entries = facts.vhdx.log_entries
-    state = "it cannot be replayed" if entries is None else f"{entries} entries must be replayed"
-    message = f"the log is not empty, expected an empty one: {state}"
+    state = "it cannot be replayed" if entries is None else f"entries to replay: {entries}"
+    message = f"the log is not empty ({state}), expected an empty one"
     if facts.vhdx.active_header is None:
         yield Hit(message)
     else:
