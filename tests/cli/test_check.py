@@ -9,25 +9,30 @@ import subprocess
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
+from uuid import UUID
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.builders import (
+    DISK_ID,
     ESP_GUID,
     LINUX_GUID,
     MIB,
     SECTOR,
+    VHDX_LOG,
     VhdParent,
     append,
     footer,
     gpt_pieces,
+    log_entry,
     patch,
     relative_locator,
     write_fixed_vhd,
     write_vhd,
     write_vhdx,
 )
+from vhdtool.report.advice import MENDED_BY_CONVERT
 from vhdtool.report.render import FORMATS
 from vhdtool.rules import registry
 
@@ -302,33 +307,50 @@ def advised(shown: str) -> list[str]:
     return line.split("`")[1].split()[1:]
 
 
-def test_the_advised_conversion_gives_what_was_said(vhdtool: Command, tmp_path: Path) -> None:
+def convertible(folder: Path) -> dict[str, Path]:
+    """Write an image for each error that conversion is said to rid a disk of."""
     pieces = gpt_pieces(SIZE, [])
-    raw = tmp_path / "raw.img"
+    raw = folder / "raw.img"
     raw.write_bytes(bytes(SIZE + SECTOR))
-    packed = tmp_path / "packed.vhd.gz"
-    packed.write_bytes(
-        gzip.compress(write_vhd(tmp_path / "in.vhd", SIZE, pieces).path.read_bytes())
-    )
-    legacy = write_fixed_vhd(tmp_path / "legacy.vhd", SIZE, pieces, footer(SIZE)[:511])
-    write_vhd(tmp_path / "base.vhd", SIZE, pieces)
+    packed = folder / "packed.vhd.gz"
+    packed.write_bytes(gzip.compress(write_vhd(folder / "in.vhd", SIZE, pieces).path.read_bytes()))
+    padded = write_fixed_vhd(folder / "padded.vhd", SIZE, pieces)
+    append(padded, bytes(SECTOR))
+    legacy = write_fixed_vhd(folder / "legacy.vhd", SIZE, pieces, footer(SIZE)[:511])
+    write_vhd(folder / "base.vhd", SIZE, pieces)
     parent = VhdParent(locators=relative_locator(".\\base.vhd"))
-    images = [
-        raw,
-        packed,
-        legacy,
-        write_vhd(tmp_path / "odd.vhd", SIZE + SECTOR, pieces).path,
-        write_vhd(tmp_path / "small.vhd", 3 * MIB, gpt_pieces(3 * MIB, [])).path,
-        write_vhd(tmp_path / "child.vhd", SIZE, {}, parent=parent).path,
-        write_vhdx(tmp_path / "disk.vhdx", SIZE, pieces).path,
-    ]
-    for image in images:
-        shown = vhdtool("check", image)
-        assert shown.status == 1, shown.out
-        assert "other errors stay" not in shown.out
-        assert vhdtool(*advised(shown.out), "--force").status == 0
-        result = vhdtool("check", "OUT.vhd", "--ignore", "VHD044")
-        assert result.status == 0, result.out
+    write_vhdx(folder / "base.vhdx", SIZE, pieces)
+    linkage = {"parent_linkage": f"{{{DISK_ID}}}", "relative_path": ".\\base.vhdx"}
+    log_id = UUID(int=1)
+    dirty = write_vhdx(folder / "dirty.vhdx", SIZE, pieces, log_guid=log_id)
+    entry = log_entry(log_id, {}, flushed=dirty.end, last=dirty.end)
+    patch(dirty.path, VHDX_LOG, entry)
+    return {
+        "VHD001": raw,
+        "VHD002": padded,
+        "VHD003": write_vhd(folder / "dynamic.vhd", SIZE, pieces).path,
+        "VHD004": write_vhd(folder / "child.vhd", SIZE, {}, parent=parent).path,
+        "VHD005": write_vhdx(folder / "disk.vhdx", SIZE, pieces).path,
+        "VHD007": write_vhd(folder / "odd.vhd", SIZE + SECTOR, pieces).path,
+        "VHD024": legacy,
+        "VHD036": write_fixed_vhd(folder / "small.vhd", 3 * MIB, gpt_pieces(3 * MIB, [])),
+        "VHD038": packed,
+        "VHD040": dirty.path,
+        "VHD041": write_vhdx(folder / "child.vhdx", SIZE, {}, parent=linkage).path,
+    }
+
+
+@pytest.mark.parametrize("code", sorted(MENDED_BY_CONVERT))
+def test_the_advised_conversion_gives_what_was_said(
+    vhdtool: Command, tmp_path: Path, code: str
+) -> None:
+    shown = vhdtool("check", convertible(tmp_path)[code])
+    assert shown.status == 1, shown.out
+    assert f"error   {code} " in shown.out
+    assert "other errors stay" not in shown.out
+    assert vhdtool(*advised(shown.out)).status == 0
+    result = vhdtool("check", "OUT.vhd", "--ignore", "VHD044")
+    assert result.status == 0, result.out
 
 
 def test_nothing_is_advised_that_would_fail(vhdtool: Command, tmp_path: Path) -> None:

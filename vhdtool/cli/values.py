@@ -50,7 +50,8 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
         return lambda words: [item(word) for word in words]
     if options:
         return _converter(options[0])
-    return {Path: Path, int: _positive}.get(hint, lambda value: value)
+    plain: dict[Any, Callable[[Any], Any]] = {Path: Path, int: _positive}
+    return plain.get(hint, lambda value: value)
 
 
 def _positive(word: Any) -> int:
