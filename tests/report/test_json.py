@@ -137,6 +137,9 @@ def test_a_finding_is_whole() -> None:
 
 
 def test_what_was_not_read_is_told() -> None:
+    assert (
+        answer(report(), what=asked(codes=["VHD003", "DSK102"]))["images"][0]["rules_judged"] == 1
+    )
     shut, gone, crash = answer(
         report(open_error="bad", gaps=["a gap"]),
         unreadable(hint="look"),
@@ -144,6 +147,7 @@ def test_what_was_not_read_is_told() -> None:
     )["images"]
     assert (shut["open_error"], shut["gaps"], shut["error"]) == ("bad", ["a gap"], None)
     assert (gone["format"], gone["profiles"], gone["hint"]) == (None, [], "look")
+    assert (gone["rules_judged"], shut["rules_judged"] > 40) == (0, True)
     assert gone["error"].startswith("cannot open gone.vhd")
     assert crash["failures"] == [{"code": "VHD009", "error": "KeyError: 'x'"}]
 

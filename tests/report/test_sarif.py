@@ -137,6 +137,14 @@ def test_paths_below_the_current_folder_are_relative_and_listed_once(
     assert shown[0]["roles"] == ["analysisTarget"]
 
 
+def test_foreign_text_is_no_placeholder_and_no_link() -> None:
+    text = "named {0} [here](https://example.com)"
+    images = [report(findings=[finding(message=text)]), report(gaps=[text])]
+    shown = run(*images)
+    for item in (shown["results"][0], notified(images[1])[0]):
+        assert item["message"]["text"] == "named {{0}} [here] (https://example.com)"
+
+
 def test_fingerprints_outlast_a_rebuilt_image_and_tell_findings_apart() -> None:
     def prints(name: str, offset: int) -> list[str]:
         found = [

@@ -95,7 +95,7 @@ def test_what_is_not_known_is_never_clean(image: Report, line: str, outcome: str
 def test_an_image_that_no_rule_is_for_is_not_clean() -> None:
     shown = text(report(), what=asked(codes=["DSK102"]))
     assert shown.splitlines()[1:] == [
-        "unread  none of the selected rules is for this profile",
+        "skipped none of the selected rules is for this profile",
         "judged by no rule",
     ]
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vhdtool import __version__
-from vhdtool.report.outcome import NAME, count
+from vhdtool.report.outcome import NAME, count, judged_rules
 from vhdtool.rules.model import DiskLocation
 from vhdtool.rules.runner import exit_status
 from vhdtool.text import printable
@@ -46,6 +46,7 @@ def _image(report: Report, asked: Asked) -> Json:
         "sector_size": None if facts is None else facts.sector_size,
         "profiles": list(report.profiles),
         "profiles_found": [name for name in report.profiles if name not in asked.profiles],
+        "rules_judged": len(judged_rules(report, asked)),
         "counts": count([report]),
         "findings": [_finding(finding) for finding in report.findings],
         "failures": [

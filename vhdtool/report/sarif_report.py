@@ -103,7 +103,7 @@ def _notifications(report: Report, asked: Asked, indexes: dict[str, int]) -> Ite
     def notify(level: str, text: str) -> Json:
         return {
             "level": level,
-            "message": {"text": printable(text)},
+            "message": _message(text),
             "locations": [_location(report, None)],
         }
 
@@ -135,7 +135,7 @@ def _results(report: Report, indexes: dict[str, int]) -> Iterator[Json]:
             "ruleId": rule.code,
             "ruleIndex": indexes[rule.code],
             "level": _LEVELS[finding.severity],
-            "message": {"text": printable(hit.message)},
+            "message": _message(hit.message),
             "locations": [_location(report, hit.location)],
             "partialFingerprints": {
                 "primaryLocationLineHash": _fingerprint(report, finding, seen[rule.code])
@@ -155,6 +155,12 @@ def _location(report: Report, location: Location | None) -> Json:
         return {"physicalLocation": physical, "message": message, "properties": place}
     physical["region"] = {"byteOffset": location.offset, "byteLength": location.length}
     return {"physicalLocation": physical, "message": message}
+
+
+def _message(text: str) -> Json:
+    """Escape what has a meaning in a message: braces (section 3.11.5) and links (3.11.6)."""
+    text = printable(text).replace("{", "{{").replace("}", "}}")
+    return {"text": text.replace("](", "] (")}
 
 
 def _uri(path: Path) -> str:

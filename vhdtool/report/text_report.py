@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from vhdtool.report.render import Asked
     from vhdtool.rules.model import Finding, Report
 
-_LABEL_WIDTH = 7  # warning, crashed
+_LABEL_WIDTH = 7  # warning, crashed, skipped
 _STYLES = {
     "error": "1;31",
     "crashed": "1;31",
     "unread": "1;33",
+    "skipped": "1;33",
     "warning": "1;33",
     "info": "1;36",
     "hint": "36",
@@ -66,7 +67,7 @@ def _image(report: Report, asked: Asked) -> Iterator[str]:
     if report.error is not None:
         yield _labelled("unread", printable(report.error), asked)
     elif not judged_rules(report, asked):
-        yield _labelled("unread", "none of the selected rules is for this profile", asked)
+        yield _labelled("skipped", "none of the selected rules is for this profile", asked)
     if report.error is None:
         yield outcome
     for advice in (report.hint and printable(report.hint), convert_advice(report)):
