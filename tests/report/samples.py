@@ -40,7 +40,7 @@ HOSTILE = [
     os.fsdecode(b"\xed\xa0\x80") + "\N{BYTE ORDER MARK}\ufffe\U0001f4bf.vhd",
     "Ünïcödé \N{OPTICAL DISC} name.vhd",
     "http:/host/a?b#c.vhd",
-    "[link](https://example.com){0}.vhd",
+    "[link](mailto:x){0}.vhd",
 ]
 
 
