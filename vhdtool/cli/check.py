@@ -12,7 +12,7 @@ from vhdtool.cli.config import Config, find_config, load_config
 from vhdtool.cli.guard import say
 from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, choice
 from vhdtool.errors import ConfigError
-from vhdtool.report.render import FORMATS
+from vhdtool.report.render import FORMATS, Asked, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,15 +43,15 @@ def run(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="The images to check.")],
     profile: Annotated[
         list[str] | None,
-        typer.Option("--profile", metavar="NAMES", help="What it is meant for, by commas."),
+        typer.Option("--profile", metavar="NAMES", help="What it is meant for, comma-separated."),
     ] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option("--select", metavar="RULES", help="Run these only, by commas."),
+        typer.Option("--select", metavar="RULES", help="Run these only, comma-separated."),
     ] = None,
     ignore: Annotated[
         list[str] | None,
-        typer.Option("--ignore", metavar="RULES", help="Leave these out, by commas."),
+        typer.Option("--ignore", metavar="RULES", help="Leave these out, comma-separated."),
     ] = None,
     fail_on: Annotated[
         str | None,
@@ -92,9 +92,8 @@ def run(
     if parent is not None and len(images) > 1:
         raise ConfigError("--parent is for one image", hint="use --parent-dir")
     if output is not None:
-        _require_no_image(output, images)
+        _require_no_image(output, images if parent is None else [*images, parent])
 
-    from vhdtool.report.render import Asked, render
     from vhdtool.rules.runner import check, exit_status
 
     rules = _rules(chosen, left_out)
