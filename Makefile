@@ -55,6 +55,7 @@ fuzz: $(STAMPS)/cargo-fuzz ## every fuzz target for FUZZ_SECONDS=60
 	fixtures/fuzz $(STAMPS)/tools-bin/bin $(FUZZ_SECONDS)
 
 bench: test-tools $(STAMPS)/native $(STAMPS)/dev ## time vhdtool beside qemu-img and print ratios
+	$(BIN)/python -m pytest -q -o testpaths=benchmarks --benchmark-columns=min,median,rounds benchmarks
 	$(BIN)/python -m benchmarks.ratios $(BENCH_ARGS)
 
 demo-tools:
