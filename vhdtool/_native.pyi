@@ -352,3 +352,42 @@ class Comparison:
 
 def compare(job: Job, a: Disk, b: Disk, *, pad: bool = False) -> Comparison:
     """Compare the common length; with `pad` also the rest of the longer disk, with zeros."""
+
+
+@final
+class FileSystem:
+    """A file system of the guest; nodes are numbers. All calls raise what `Disk.read_at` does.
+
+    `vhdtool.guest.native` wraps it as `vhdtool.guest.filesystem.FileSystem`.
+    """
+
+    @staticmethod
+    def open(volume: Disk) -> FileSystem:
+        """Open the file system on a volume, by its superblock or boot sector.
+
+        Raises:
+            UnsupportedImage: None is known, or it needs what is not read.
+            CorruptImage: Its structures are damaged.
+        """
+
+    def volume(self) -> tuple[str, bytes, str, int, int | None, bool, list[str]]:
+        """Return kind, label, UUID, size, free bytes, whether case is ignored, and notes."""
+
+    @property
+    def root(self) -> int:
+        """The node of the root directory."""
+
+    def lookup(self, directory: int, name: bytes) -> int | None:
+        """Return the node of a name, None where the directory has no such name."""
+
+    def entries(self, directory: int) -> list[tuple[bytes, int]]:
+        """Return the names in a directory and their nodes, without `.` and `..`."""
+
+    def stat(self, node: int) -> tuple[str, int, int, int, int, int, int, int]:
+        """Return kind, size, mode, uid, gid, links, modified and inode."""
+
+    def read_at(self, node: int, offset: int, length: int) -> bytes:
+        """Read from a file; fewer bytes at its end, and at most 64 MiB at once."""
+
+    def read_link(self, node: int) -> bytes:
+        """Return the target of a symbolic link."""

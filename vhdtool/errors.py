@@ -86,6 +86,10 @@ class ParentMismatch(VhdtoolError):
     """The file found as parent is not the disk that the child was made from."""
 
 
+class GuestError(VhdtoolError):
+    """A file system or registry hive of the guest is damaged, or needs what is not read."""
+
+
 class OutputError(VhdtoolError):
     """The output could not be written; nothing of it was left behind."""
 

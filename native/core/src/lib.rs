@@ -14,6 +14,7 @@ pub mod disk;
 pub mod error;
 pub mod file;
 pub mod flat;
+pub mod fs;
 pub mod job;
 #[doc(hidden)]
 pub mod memory;

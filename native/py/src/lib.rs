@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod copy;
 mod disk;
 mod error;
+mod fs;
 mod report;
 
 #[pymodule(gil_used = false)]
@@ -16,6 +17,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::disk::{Disk, File};
+    #[pymodule_export]
+    use crate::fs::FileSystem;
     #[pymodule_export]
     use crate::report::{
         BitmapReport, Qcow2Info, TableReport, VhdxLogReport, VhdxTableReport, crc32c, gpt_entries,

@@ -1,0 +1,75 @@
+"""File systems by the native core, behind the `FileSystem` protocol."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vhdtool import _native
+from vhdtool.errors import FormatError, GuestError
+from vhdtool.guest.filesystem import Entry, NodeKind, Stat, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class NativeFileSystem:
+    """A `FileSystem` that the native core reads from a volume."""
+
+    def __init__(self, volume: _native.Disk) -> None:
+        """Open the file system of a volume.
+
+        Raises:
+            GuestError: None is known, it is damaged, or it needs what is not read.
+        """
+        with _as_guest_error():
+            self._native = _native.FileSystem.open(volume)
+            kind, label, uuid, size, free, ignores_case, notes = self._native.volume()
+        text = label.decode("utf-8", "surrogateescape")
+        self.volume = Volume(kind, text, uuid, size, free, tuple(notes))
+        self.ignores_case = ignores_case
+        self.root = self._native.root
+
+    def lookup(self, directory: int, name: bytes) -> int | None:
+        """As `FileSystem.lookup`."""
+        with _as_guest_error():
+            return self._native.lookup(directory, name)
+
+    def entries(self, directory: int) -> Iterator[Entry]:
+        """As `FileSystem.entries`."""
+        with _as_guest_error():
+            found = self._native.entries(directory)
+        for name, node in found:
+            yield Entry(name, node)
+
+    def stat(self, node: int) -> Stat:
+        """As `FileSystem.stat`."""
+        with _as_guest_error():
+            kind, *rest = self._native.stat(node)
+        return Stat(NodeKind(kind), *rest)
+
+    def read_at(self, node: int, offset: int, length: int) -> bytes:
+        """As `FileSystem.read_at`."""
+        pieces = []
+        with _as_guest_error():
+            while length > 0:
+                piece = self._native.read_at(node, offset, length)
+                if not piece:
+                    break
+                pieces.append(piece)
+                offset += len(piece)
+                length -= len(piece)
+        return b"".join(pieces)
+
+    def read_link(self, node: int) -> bytes:
+        """As `FileSystem.read_link`."""
+        with _as_guest_error():
+            return self._native.read_link(node)
+
+
+@contextmanager
+def _as_guest_error() -> Iterator[None]:
+    try:
+        yield
+    except (FormatError, OSError, ValueError) as error:
+        raise GuestError(str(error)) from error
