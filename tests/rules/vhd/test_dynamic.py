@@ -140,7 +140,7 @@ def test_vhd031_hits_blocks_past_the_end(tmp_path: Path) -> None:
 def test_vhd031_hits_blocks_over_the_header(tmp_path: Path) -> None:
     layout = dynamic(tmp_path)
     set_entry(layout, 1, 1)
-    found, _ = hits(layout.path, "VHD031")  # it lies over the other blocks too
+    _, found = hits(layout.path, "VHD031")  # it overlaps the other blocks too
     assert found.hit.message == (
         "1 block overlaps a header or table; the first is block 1 at offset 0x200"
     )
