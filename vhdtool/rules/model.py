@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,15 @@ class Profile(StrEnum):
     MARKETPLACE = "marketplace"
 
 
+class Subject(StrEnum):
+    """What a rule looks at: the facts that its check takes."""
+
+    DISK = "disk"  # DiskFacts: the container and the partition tables
+    GUEST = "guest"  # Guest: what is inside, of whatever system
+    LINUX = "linux"  # LinuxGuest
+    WINDOWS = "windows"  # WindowsGuest
+
+
 @dataclass(frozen=True, slots=True)
 class FileLocation:
     """A place in the image file; bytes."""
@@ -53,7 +62,24 @@ class DiskLocation:
     length: int
 
 
-Location = FileLocation | DiskLocation
+@dataclass(frozen=True, slots=True)
+class GuestLocation:
+    """A file of the guest, and a line in it, from 1, where there is one."""
+
+    path: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLocation:
+    """A key of a registry hive, and a value of it where there is one."""
+
+    hive: str  # SYSTEM, SOFTWARE, SAM, BCD, ...
+    key: str
+    value: str | None = None
+
+
+Location = FileLocation | DiskLocation | GuestLocation | RegistryLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +110,7 @@ class Rule:
         code: Family and number, never reused: `VHD007`.
         name: Kebab case, names the fault, so that "ignore NAME" reads right.
         profiles: What the rule applies to; empty means everything.
+        subject: What its check takes.
     """
 
     code: str
@@ -92,7 +119,8 @@ class Rule:
     profiles: frozenset[Profile]
     since: str
     documentation: Documentation
-    check: Callable[[DiskFacts], Iterator[Hit]]
+    check: Callable[[Any], Iterator[Hit]]
+    subject: Subject = Subject.DISK
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vhdtool.errors import ConfigError
-from vhdtool.rules.model import Documentation, Rule
+from vhdtool.rules.model import Documentation, Rule, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from vhdtool.disk.facts import DiskFacts
     from vhdtool.rules.model import Hit, Profile, Severity
 
-    Check = Callable[[DiskFacts], Iterator[Hit]]
+    Check = Callable[[Any], Iterator[Hit]]
 
 HEADINGS = ("What it checks", "Why it matters", "How to fix", "Source")
 _CODE = re.compile(r"[A-Z]{3}\d{3}")
@@ -48,6 +47,7 @@ def rule(
     *,
     severity: Severity,
     profiles: Iterable[Profile] = (),
+    subject: Subject = Subject.DISK,
     since: str = "0.1",
 ) -> Callable[[Check], Check]:
     """Register a check; its docstring, under fixed headings, is its documentation.
@@ -63,7 +63,7 @@ def rule(
             raise ValueError(f"{code} {name}: the code or the name is taken")
         documentation = _document(code, check.__doc__ or "")
         chosen = frozenset(profiles)
-        _rules[code] = Rule(code, name, severity, chosen, since, documentation, check)
+        _rules[code] = Rule(code, name, severity, chosen, since, documentation, check, subject)
         return check
 
     return register
