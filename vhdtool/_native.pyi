@@ -370,8 +370,13 @@ class FileSystem:
             CorruptImage: Its structures are damaged.
         """
 
-    def volume(self) -> tuple[str, bytes, str, int, int | None, bool, list[str]]:
-        """Return kind, label, UUID, size, free bytes, whether case is ignored, and notes."""
+    def volume(
+        self,
+    ) -> tuple[str, bytes, str, int, int | None, bool, bool | None, bool, list[str]]:
+        """Return kind, label, UUID, size, free bytes, whether case is ignored, clean, errors, notes.
+
+        Clean is None where the file system does not store it; errors are those that it noted.
+        """
 
     @property
     def root(self) -> int:

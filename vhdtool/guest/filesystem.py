@@ -71,6 +71,8 @@ class Volume:
         free: Bytes free, None where that is not stored.
         notes: What a reader of files must know: a journal that was not replayed, a feature that
             is not read. One sentence each.
+        clean: Whether it was unmounted, None where that is not stored.
+        errors: Whether the system has noted errors in it.
     """
 
     kind: str
@@ -79,6 +81,8 @@ class Volume:
     size: int = 0
     free: int | None = None
     notes: tuple[str, ...] = ()
+    clean: bool | None = None
+    errors: bool = False
 
 
 class FileSystem(Protocol):

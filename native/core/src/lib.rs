@@ -12,6 +12,7 @@ pub mod copy;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod fields;
 pub mod file;
 pub mod flat;
 pub mod fs;

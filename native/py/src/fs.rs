@@ -19,15 +19,35 @@ impl FileSystem {
         py.detach(|| fs::open(&volume.0)).map(Self).map_err(to_python)
     }
 
-    /// Kind, label, UUID, size, free, whether case is ignored, notes.
+    /// Kind, label, UUID, size, free, whether case is ignored, clean, errors, notes.
     #[allow(clippy::type_complexity)]
     fn volume<'py>(
         &self,
         py: Python<'py>,
-    ) -> (String, Bound<'py, PyBytes>, String, u64, Option<u64>, bool, Vec<String>) {
+    ) -> (
+        String,
+        Bound<'py, PyBytes>,
+        String,
+        u64,
+        Option<u64>,
+        bool,
+        Option<bool>,
+        bool,
+        Vec<String>,
+    ) {
         let found = py.detach(|| self.0.volume());
         let label = PyBytes::new(py, &found.label);
-        (found.kind, label, found.uuid, found.size, found.free, found.ignores_case, found.notes)
+        (
+            found.kind,
+            label,
+            found.uuid,
+            found.size,
+            found.free,
+            found.ignores_case,
+            found.clean,
+            found.errors,
+            found.notes,
+        )
     }
 
     #[getter]
