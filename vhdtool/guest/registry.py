@@ -131,12 +131,16 @@ class NativeHive:
         except (FormatError, OSError, ValueError) as error:
             raise GuestError(str(error)) from error
         self.root = self._native.root
-        self.notes = tuple(self._native.notes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """As `Hive.notes`; what is damaged is told once it was met."""
+        return tuple(self._native.notes)
 
     def subkeys(self, node: int) -> list[tuple[str, int]]:
         """As `Hive.subkeys`."""
         try:
-            return self._native.subkeys(node)
+            return list(self._native.subkeys(node))
         except (FormatError, OSError, ValueError) as error:
             raise GuestError(str(error)) from error
 
@@ -150,7 +154,7 @@ class NativeHive:
     def modified(self, node: int) -> int:
         """As `Hive.modified`."""
         try:
-            return self._native.modified(node)
+            return int(self._native.modified(node))
         except (FormatError, OSError, ValueError) as error:
             raise GuestError(str(error)) from error
 
