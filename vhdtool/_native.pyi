@@ -370,8 +370,13 @@ class FileSystem:
             CorruptImage: Its structures are damaged.
         """
 
-    def volume(self) -> tuple[str, bytes, str, int, int | None, bool, list[str]]:
-        """Return kind, label, UUID, size, free bytes, whether case is ignored, and notes."""
+    def volume(
+        self,
+    ) -> tuple[str, bytes, str, int, int | None, bool, list[str], bool | None, bool | None]:
+        """Return kind, label, UUID, size, free bytes, whether case is ignored, and notes.
+
+        Then, for NTFS: whether it is marked to be checked, whether its log is clean.
+        """
 
     @property
     def root(self) -> int:

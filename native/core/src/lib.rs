@@ -28,6 +28,7 @@ pub mod table;
 pub mod vhd;
 pub mod vhdx;
 pub mod vhdx_log;
+pub mod windows;
 pub mod zero;
 
 pub use error::{Error, Result};
