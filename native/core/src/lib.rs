@@ -15,6 +15,7 @@ pub mod error;
 pub mod file;
 pub mod flat;
 pub mod fs;
+pub mod hive;
 pub mod job;
 #[doc(hidden)]
 pub mod memory;
