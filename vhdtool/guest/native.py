@@ -24,10 +24,9 @@ class NativeFileSystem:
         """
         with _as_guest_error():
             self._native = _native.FileSystem.open(volume)
-            kind, label, uuid, size, free, ignores_case, *state = self._native.volume()
-            clean, errors, notes = state
+            kind, label, uuid, size, free, ignores_case, notes, *more = self._native.volume()
         text = label.decode("utf-8", "surrogateescape")
-        self.volume = Volume(kind, text, uuid, size, free, tuple(notes), clean, errors)
+        self.volume = Volume(kind, text, uuid, size, free, tuple(notes), *more)
         self.ignores_case = ignores_case
         self.root = self._native.root
 

@@ -16,6 +16,7 @@ pub mod fields;
 pub mod file;
 pub mod flat;
 pub mod fs;
+pub mod hive;
 pub mod job;
 #[doc(hidden)]
 pub mod memory;
@@ -29,6 +30,7 @@ pub mod table;
 pub mod vhd;
 pub mod vhdx;
 pub mod vhdx_log;
+pub mod windows;
 pub mod zero;
 
 pub use error::{Error, Result};

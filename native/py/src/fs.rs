@@ -19,7 +19,7 @@ impl FileSystem {
         py.detach(|| fs::open(&volume.0)).map(Self).map_err(to_python)
     }
 
-    /// Kind, label, UUID, size, free, whether case is ignored, clean, errors, notes.
+    /// Kind, label, UUID, size, free, whether case is ignored, notes; clean, errors, dirty, log clean.
     #[allow(clippy::type_complexity)]
     fn volume<'py>(
         &self,
@@ -31,9 +31,11 @@ impl FileSystem {
         u64,
         Option<u64>,
         bool,
+        Vec<String>,
         Option<bool>,
         bool,
-        Vec<String>,
+        Option<bool>,
+        Option<bool>,
     ) {
         let found = py.detach(|| self.0.volume());
         let label = PyBytes::new(py, &found.label);
@@ -44,9 +46,11 @@ impl FileSystem {
             found.size,
             found.free,
             found.ignores_case,
+            found.notes,
             found.clean,
             found.errors,
-            found.notes,
+            found.dirty,
+            found.log_clean,
         )
     }
 

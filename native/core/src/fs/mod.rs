@@ -6,6 +6,7 @@
 
 pub mod ext;
 pub mod names;
+pub mod ntfs;
 pub mod overlay;
 
 use crate::disk::Disk;
@@ -81,6 +82,10 @@ pub struct Volume {
     pub clean: Option<bool>,
     /// Whether the system has noted errors in it.
     pub errors: bool,
+    /// Whether NTFS is marked to be checked at the next start, where that is stored.
+    pub dirty: Option<bool>,
+    /// Whether the log of NTFS says that it was dismounted in order, where that is stored.
+    pub log_clean: Option<bool>,
     /// What a reader must know, one sentence each: a journal that was not replayed, and so on.
     pub notes: Vec<String>,
 }
@@ -116,6 +121,9 @@ pub trait FileSystem: Send + Sync {
 pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
     if ext::detect(volume) {
         return ext::open(volume);
+    }
+    if ntfs::is_ntfs(volume)? {
+        return Ok(Box::new(ntfs::Ntfs::open(volume)?));
     }
     Err(Error::Unsupported("no file system that is known".to_owned()))
 }
