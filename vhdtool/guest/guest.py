@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import Signature
 from vhdtool.errors import GuestError
 from vhdtool.formats.gpt import EFI_SYSTEM
+from vhdtool.guest.engine import NATIVE
 from vhdtool.guest.mounting import Mount, mount_linux
 from vhdtool.guest.product import product
 from vhdtool.guest.systems import System, SystemKind, find_systems
@@ -16,9 +18,14 @@ from vhdtool.guest.volumes import find_volumes
 from vhdtool.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vhdtool.disk.facts import PartitionFacts
     from vhdtool.disk.image import Image
+    from vhdtool.guest.engine import Engine
+    from vhdtool.guest.linux.guest import LinuxGuest
     from vhdtool.guest.volumes import DiskVolume
+    from vhdtool.guest.windows.guest import WindowsGuest
 
 _MBR_EFI_SYSTEM = "0xef"
 _FAT = frozenset((Signature.FAT12, Signature.FAT16, Signature.FAT32))
@@ -48,7 +55,33 @@ class Guest:
     kind: SystemKind = SystemKind.NONE
     tree: Tree | None = None
     mounts: tuple[Mount, ...] = ()
-    gaps: tuple[str, ...] = field(default=())
+    gaps: tuple[str, ...] = ()
+
+    @cached_property
+    def linux(self) -> LinuxGuest | None:
+        """The model of a Linux system, None of any other."""
+        if self.kind is not SystemKind.LINUX or self.tree is None:
+            return None
+        from vhdtool.guest.devices import name_volumes
+        from vhdtool.guest.linux.guest import LinuxGuest
+
+        return LinuxGuest(
+            self.tree, [named.device for named in name_volumes(self.volumes, self.layout)]
+        )
+
+    @cached_property
+    def windows(self) -> WindowsGuest | None:
+        """The model of a Windows system, None of any other."""
+        if self.kind is not SystemKind.WINDOWS or self.tree is None:
+            return None
+        from vhdtool.guest.windows.guest import WindowsGuest
+
+        volumes = {
+            volume.name: Tree(volume.filesystem)
+            for volume in (self.efi_system, self.active)
+            if volume is not None and volume.filesystem is not None
+        }
+        return WindowsGuest(self.tree, system_volumes=volumes)
 
     @property
     def system(self) -> System | None:
@@ -93,16 +126,22 @@ class Guest:
         return None
 
 
-def find_guest(image: Image, layout: PartitionFacts) -> Guest:
+def find_guest(image: Image, layout: PartitionFacts, engine: Engine = NATIVE) -> Guest:
     """Look at what is on a disk; what cannot be read becomes a gap.
 
     Args:
         image: The disk; it must stay open as long as the guest is used.
         layout: Its partitions.
+        engine: What opens file systems.
     """
-    volumes, gaps = find_volumes(image, layout)
-    systems, unread = find_systems(volumes)
-    gaps += unread
+    volumes, gaps = find_volumes(image, layout, engine)
+    return guest_on(volumes, layout, gaps)
+
+
+def guest_on(volumes: list[DiskVolume], layout: PartitionFacts, unread: Sequence[str]) -> Guest:
+    """Look at what is on volumes; `unread` says what of the disk is not among them."""
+    systems, gaps = find_systems(volumes)
+    gaps = [*unread, *gaps]
     for volume in volumes:
         gaps += _volume_gaps(volume)
     kind = systems[0].kind if systems else _kind_without_system(volumes, bool(gaps))

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from vhdtool.disk.facts import Signature
 from vhdtool.errors import GuestError
 from vhdtool.formats.gpt import EFI_SYSTEM
-from vhdtool.guest.devices import Devices, is_device
-from vhdtool.guest.fstab import parse_fstab
+from vhdtool.guest.devices import find_volume, name_volumes
+from vhdtool.guest.linux.files import Files
+from vhdtool.guest.linux.fstab import device_tag, read_fstab
+from vhdtool.guest.systems import subvolume_of
 from vhdtool.guest.tree import Tree
 from vhdtool.text import printable
-from vhdtool.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vhdtool.disk.facts import PartitionFacts
-    from vhdtool.guest.fstab import FstabEntry
+    from vhdtool.guest.devices import NamedVolume
+    from vhdtool.guest.linux import fstab
     from vhdtool.guest.systems import System
     from vhdtool.guest.volumes import DiskVolume
 
@@ -60,32 +62,32 @@ def mount_linux(
     assert system.root is not None
     tree = Tree(system.root)
     mounter = _Mounter(tree, [Mount("/", system.volume, system.subvolume)], gaps)
-    devices = Devices(volumes, layout)
-    for entry in _entries(tree, gaps):
-        mounter.by_fstab(entry, devices)
+    named = name_volumes(volumes, layout)
+    for line in _lines(tree, gaps):
+        mounter.by_fstab(line, named)
     mounter.boot(volumes)
     mounter.efi(volumes)
     return tree, mounter.mounts
 
 
-def _entries(tree: Tree, gaps: list[str]) -> list[FstabEntry]:
+def _lines(tree: Tree, gaps: list[str]) -> list[fstab.Mount]:
     """Return the lines that mount something of a disk, folders before what is in them."""
     try:
-        text = tree.text("/etc/fstab", MIB)
+        lines = read_fstab(Files(tree))
     except GuestError as error:
         gaps.append(f"/etc/fstab cannot be read: {error}")
         return []
     found = [
-        entry
-        for entry in parse_fstab(text or "")
-        if entry.kind not in _NOT_FILES
-        and entry.folder.strip("/")
-        and entry.folder.startswith("/")
-        and is_device(entry.device)
+        line
+        for line in lines
+        if line.kind not in _NOT_FILES
+        and line.point.strip("/")
+        and line.point.startswith("/")
+        and (line.device.startswith("/dev/") or device_tag(line.device) is not None)
     ]
     if len(found) > _MAX_MOUNTS:
         gaps.append(f"of {len(found)} mounts in /etc/fstab only {_MAX_MOUNTS} were looked at")
-    return sorted(found[:_MAX_MOUNTS], key=lambda entry: entry.folder.rstrip("/").count("/"))
+    return sorted(found[:_MAX_MOUNTS], key=lambda line: line.point.rstrip("/").count("/"))
 
 
 @dataclass(slots=True)
@@ -94,18 +96,18 @@ class _Mounter:
     mounts: list[Mount]
     gaps: list[str]
 
-    def by_fstab(self, entry: FstabEntry, devices: Devices) -> None:
+    def by_fstab(self, line: fstab.Mount, volumes: Sequence[NamedVolume]) -> None:
         """Mount what one line says, or say why not."""
-        volume = devices.find(entry.device)
-        subvolume = (entry.option("subvol") or "").strip("/")
+        volume = find_volume(line.device, volumes)
+        subvolume = subvolume_of(line)
         if volume is None:
-            problem = f"{entry.device} is not on this disk"
-        elif subvolume == "" and entry.option("subvolid") not in (None, "0", "5"):
+            problem = f"{line.device} is not on this disk"
+        elif not subvolume and any(option.startswith("subvolid=") for option in line.options):
             problem = "a subvolume that is given by its number only is not looked for"
         else:
-            problem = self._mount(Mount(entry.folder, volume, subvolume, entry.line))
-        if problem and _belongs_to_system(entry.folder):
-            self.gaps.append(printable(f"{entry.folder} is not mounted: {problem}"))
+            problem = self._mount(Mount(line.point, volume, subvolume, line.line.number))
+        if problem and _belongs_to_system(line.point):
+            self.gaps.append(printable(f"{line.point} is not mounted: {problem}"))
 
     def boot(self, volumes: Sequence[DiskVolume]) -> None:
         """Mount the volume that holds kernels and loaders on a /boot that holds none."""

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import Signature
 from vhdtool.errors import GuestError
-from vhdtool.guest.fstab import parse_fstab
+from vhdtool.guest.linux.files import Files
+from vhdtool.guest.linux.fstab import read_fstab
 from vhdtool.guest.rooted import RootedFileSystem
 from vhdtool.guest.tree import Tree
-from vhdtool.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from vhdtool.guest.filesystem import FileSystem
+    from vhdtool.guest.linux.fstab import Mount
     from vhdtool.guest.volumes import DiskVolume
 
 # A root has either of the first two; older distributions have one of the others.
@@ -150,8 +151,13 @@ def _is_linux_root(filesystem: FileSystem) -> bool:
 def _is_own_root(system: System) -> bool:
     if system.root is None:
         return False
-    text = Tree(system.root).text("/etc/fstab", MIB)
-    for entry in () if text is None else parse_fstab(text):
-        if entry.folder == "/":
-            return (entry.option("subvol") or "").strip("/") == system.subvolume
+    for mount in read_fstab(Files(Tree(system.root))):
+        if mount.point == "/":
+            return subvolume_of(mount) == system.subvolume
     return False
+
+
+def subvolume_of(mount: Mount) -> str:
+    """Return the path of the subvolume that a line of fstab mounts, "" for the top."""
+    named = [option.partition("=") for option in mount.options]
+    return next((value.strip("/") for name, _, value in reversed(named) if name == "subvol"), "")

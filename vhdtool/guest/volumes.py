@@ -11,7 +11,7 @@ from vhdtool.disk.facts import Signature
 from vhdtool.disk.signatures import find_signature
 from vhdtool.errors import FormatError, GuestError
 from vhdtool.formats.mbr import EXTENDED_TYPES
-from vhdtool.guest.native import NativeFileSystem
+from vhdtool.guest.engine import NATIVE
 from vhdtool.text import printable
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vhdtool._native import Disk
     from vhdtool.disk.facts import Partition, PartitionFacts
     from vhdtool.disk.image import Image
+    from vhdtool.guest.engine import Engine
     from vhdtool.guest.filesystem import FileSystem
 
 WHOLE_DISK = "disk"
@@ -27,18 +28,6 @@ WHOLE_DISK = "disk"
 MAX_VOLUMES = 128
 
 _EXTENDED = frozenset(f"{code:#04x}" for code in EXTENDED_TYPES)
-# What is on a volume by its superblock, and is read.
-_READ = frozenset(
-    (
-        Signature.FAT12,
-        Signature.FAT16,
-        Signature.FAT32,
-        Signature.NTFS,
-        Signature.EXT,
-        Signature.XFS,
-        Signature.BTRFS,
-    )
-)
 # What holds no files of its own.
 _NO_FILES = frozenset((Signature.SWAP, Signature.LVM))
 _ENCRYPTED = frozenset((Signature.LUKS, Signature.BITLOCKER))
@@ -54,6 +43,7 @@ class DiskVolume:
         signature: What it starts with, None for nothing that is known.
         partition: The partition, None for a logical volume or a whole disk.
         problem: Why its bytes cannot be read, or not all of them, one clause.
+        engine: What opens its file system.
     """
 
     name: str
@@ -61,6 +51,7 @@ class DiskVolume:
     signature: Signature | None
     partition: Partition | None = None
     problem: str | None = None
+    engine: Engine = NATIVE
 
     @property
     def size(self) -> int:
@@ -80,61 +71,63 @@ class DiskVolume:
         return opened if isinstance(opened, str) else None
 
     @property
-    def is_unknown(self) -> bool:
-        """Whether files may be here that are not read, by design: encrypted, RAID, UFS, ReFS."""
-        return self.signature not in (_READ | _NO_FILES | {None})
+    def is_unread(self) -> bool:
+        """Whether files may be here that are not read by design: encrypted, RAID, UFS, ReFS."""
+        signature = self.signature
+        return not (signature is None or signature in _NO_FILES or self.engine.reads(signature))
 
     @property
     def is_damaged(self) -> bool:
         """Whether files should be here that cannot be read."""
-        return self.signature in _READ and self.filesystem is None
+        signature = self.signature
+        return signature is not None and self.engine.reads(signature) and self.filesystem is None
 
     @cached_property
     def _opened(self) -> FileSystem | str:
-        if self.disk is None:
-            return self.problem or "it is empty"
         if self.signature is None:
-            return "it starts with nothing that is known"
-        if self.signature in _ENCRYPTED:
-            return f"it is encrypted with {self.signature}"
-        if self.signature not in _READ:
-            return (
-                f"it is {self.signature}, which holds no files"
-                if (self.signature in _NO_FILES)
-                else f"it is {self.signature}, which is not read"
+            return self.problem or "it starts with nothing that is known"
+        if self.signature in _NO_FILES:
+            return f"it is {self.signature}, which holds no files"
+        if not self.engine.reads(self.signature):
+            kind = (
+                "encrypted with" if self.signature in _ENCRYPTED else "of a kind that is not read:"
             )
+            return f"it is {kind} {self.signature}"
         try:
-            return NativeFileSystem(self.disk)
+            return self.engine.open(self)
         except GuestError as error:
             return str(error)
 
 
-def find_volumes(image: Image, layout: PartitionFacts) -> tuple[list[DiskVolume], list[str]]:
+def find_volumes(
+    image: Image, layout: PartitionFacts, engine: Engine = NATIVE
+) -> tuple[list[DiskVolume], list[str]]:
     """Return the volumes of a disk in the order of their numbers, and what could not be read.
 
     Args:
         image: The disk; it must stay open as long as the volumes are used.
         layout: Its partitions.
+        engine: What opens file systems.
     """
     gaps: list[str] = []
     if layout.partitions:
         volumes = [
-            _of_partition(image, partition)
+            _of_partition(image, partition, engine)
             for partition in layout.partitions
             if partition.type_code not in _EXTENDED
         ]
     elif layout.bare_signature is not None:
-        volumes = [DiskVolume(WHOLE_DISK, image.native, layout.bare_signature)]
+        volumes = [DiskVolume(WHOLE_DISK, image.native, layout.bare_signature, engine=engine)]
     else:
         volumes = []
     if len(volumes) > MAX_VOLUMES:
         gaps.append(f"of {len(volumes)} partitions only the first {MAX_VOLUMES} were looked at")
         del volumes[MAX_VOLUMES:]
-    volumes += _logical_volumes(volumes, gaps)
+    volumes += _logical_volumes(volumes, gaps, engine)
     return volumes, gaps
 
 
-def _of_partition(image: Image, partition: Partition) -> DiskVolume:
+def _of_partition(image: Image, partition: Partition, engine: Engine) -> DiskVolume:
     name = f"partition {partition.number}"
     signature = partition.signature
     inside = min(partition.length, image.size - partition.offset)
@@ -143,12 +136,13 @@ def _of_partition(image: Image, partition: Partition) -> DiskVolume:
     problem = None
     if inside < partition.length:
         problem = f"{partition.length - inside} bytes of it lie past the end of the disk"
-    return DiskVolume(
-        name, image.native.slice(partition.offset, inside), signature, partition, problem
-    )
+    disk = image.native.slice(partition.offset, inside)
+    return DiskVolume(name, disk, signature, partition, problem, engine)
 
 
-def _logical_volumes(volumes: list[DiskVolume], gaps: list[str]) -> Iterator[DiskVolume]:
+def _logical_volumes(
+    volumes: list[DiskVolume], gaps: list[str], engine: Engine
+) -> Iterator[DiskVolume]:
     physical = [
         volume.disk
         for volume in volumes
@@ -168,7 +162,7 @@ def _logical_volumes(volumes: list[DiskVolume], gaps: list[str]) -> Iterator[Dis
     for group, name, disk, note in found[:MAX_VOLUMES]:
         full_name = printable(f"{group}/{name}")
         signature = None if disk is None else _signature(disk)
-        yield DiskVolume(full_name, disk, signature, problem=note or None)
+        yield DiskVolume(full_name, disk, signature, problem=note or None, engine=engine)
     if len(found) > MAX_VOLUMES:
         gaps.append(f"of {len(found)} logical volumes only {MAX_VOLUMES} were looked at")
 

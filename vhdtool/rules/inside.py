@@ -108,11 +108,19 @@ def _judge(
             if rule.subject is subject and is_for(rule, profiles):
                 send(["judging", rule.code])
                 _run(rule, model, send)
+        # What the model tried to read for its rules, and told them nothing of.
+        for gap in getattr(model, "gaps", ()) if subject is Subject.LINUX else ():
+            send(["gap", gap])
 
 
 def _subjects(guest: Guest) -> list[tuple[Subject, Any]]:
     """Return the models that rules can judge, by the subject of the rules."""
-    return [(Subject.GUEST, guest)]
+    found: list[tuple[Subject, Any]] = [(Subject.GUEST, guest)]
+    if guest.linux is not None:
+        found.append((Subject.LINUX, guest.linux))
+    if guest.windows is not None:
+        found.append((Subject.WINDOWS, guest.windows))
+    return found
 
 
 def _run(rule: Rule, model: Any, send: Send) -> None:

@@ -104,6 +104,7 @@ impl FileSystem for Ext {
             clean: Some(self.clean),
             errors: superblock.has_errors(),
             notes: self.notes.clone(),
+            ..Volume::default()
         }
     }
 

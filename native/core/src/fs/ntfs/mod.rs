@@ -117,6 +117,7 @@ impl FileSystem for Ntfs {
             dirty,
             log_clean,
             notes,
+            ..Volume::default()
         }
     }
 
