@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from vhdtool.errors import GuestError
 from vhdtool.guest.registry import Registry, open_hive
-from vhdtool.guest.tree import Tree
 from vhdtool.guest.windows.guest import WindowsGuest
 from vhdtool.text import printable
 
 if TYPE_CHECKING:
+    from vhdtool.guest.tree import Tree
     from collections.abc import Callable
 
     from vhdtool.guest.guest import Guest
