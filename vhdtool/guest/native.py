@@ -24,8 +24,8 @@ class NativeFileSystem:
         """
         with _as_guest_error():
             self._native = _native.FileSystem.open(volume)
-            kind, label, uuid, size, free, ignores_case, *state = self._native.volume()
-            clean, errors, notes = state
+            facts = self._native.volume()
+        kind, label, uuid, size, free, ignores_case, clean, errors, notes = facts
         text = label.decode("utf-8", "surrogateescape")
         self.volume = Volume(kind, text, uuid, size, free, tuple(notes), clean, errors)
         self.ignores_case = ignores_case
