@@ -396,3 +396,10 @@ class FileSystem:
 
     def read_link(self, node: int) -> bytes:
         """Return the target of a symbolic link."""
+
+def lvm_volumes(disks: list[Disk]) -> list[tuple[str, str, Disk | None, str]]:
+    """Return volume group, name, bytes and note of each LVM2 logical volume on these volumes.
+
+    Volumes without a label are passed over. The bytes are None where the logical volume is not
+    linear or striped, a physical volume is missing or the metadata is damaged: the note says which.
+    """

@@ -17,6 +17,7 @@ pub mod file;
 pub mod flat;
 pub mod fs;
 pub mod job;
+pub mod lvm;
 #[doc(hidden)]
 pub mod memory;
 pub mod output;

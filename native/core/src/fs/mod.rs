@@ -5,6 +5,7 @@
 //! not read is [`Error::Unsupported`] with the name of the feature.
 
 pub mod ext;
+pub mod fat;
 pub mod names;
 pub mod overlay;
 
@@ -116,6 +117,9 @@ pub trait FileSystem: Send + Sync {
 pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
     if ext::detect(volume) {
         return ext::open(volume);
+    }
+    if fat::detect(volume) {
+        return fat::open(volume);
     }
     Err(Error::Unsupported("no file system that is known".to_owned()))
 }
