@@ -441,3 +441,10 @@ class Hive:
 
     def modified(self, node: int) -> int:
         """Return when a key was last written, in seconds since 1970-01-01 UTC."""
+
+def lvm_volumes(disks: list[Disk]) -> list[tuple[str, str, Disk | None, str]]:
+    """Return volume group, name, bytes and note of each LVM2 logical volume on these volumes.
+
+    Volumes without a label are passed over. The bytes are None where the logical volume is not
+    linear or striped, a physical volume is missing or the metadata is damaged: the note says which.
+    """

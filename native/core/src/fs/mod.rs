@@ -5,6 +5,7 @@
 //! not read is [`Error::Unsupported`] with the name of the feature.
 
 pub mod ext;
+pub mod fat;
 pub mod names;
 pub mod ntfs;
 pub mod overlay;
@@ -124,6 +125,9 @@ pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
     }
     if ntfs::is_ntfs(volume)? {
         return Ok(Box::new(ntfs::Ntfs::open(volume)?));
+    }
+    if fat::detect(volume) {
+        return fat::open(volume);
     }
     Err(Error::Unsupported("no file system that is known".to_owned()))
 }

@@ -231,7 +231,8 @@ impl<'a> Journal<'a> {
         if self.incompatible & FAST_COMMIT == 0 {
             return Ok(());
         }
-        let block = self.block(self.last)?;
+        // The block between the log and the area of fast commits is not used.
+        let block = self.block(self.last + 1)?;
         if le16(&block, 0) == FAST_COMMIT_HEAD && le32(&block, 8) == log.end {
             log.notes.push(format!(
                 "fast commits after transaction {} were not replayed: the latest changes are not \
