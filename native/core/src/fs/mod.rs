@@ -7,6 +7,7 @@
 pub mod ext;
 pub mod names;
 pub mod overlay;
+pub mod xfs;
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -116,6 +117,9 @@ pub trait FileSystem: Send + Sync {
 pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
     if ext::detect(volume) {
         return ext::open(volume);
+    }
+    if xfs::detect(volume) {
+        return xfs::open(volume);
     }
     Err(Error::Unsupported("no file system that is known".to_owned()))
 }
