@@ -7,6 +7,10 @@ mod base;
 mod bins;
 mod log;
 mod marvin;
+#[doc(hidden)]
+pub mod sample;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use value::{MOST_DATA, MOST_VALUE, Value};
