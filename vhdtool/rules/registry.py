@@ -36,6 +36,10 @@ _MODULES = (
     "disk.sizes",
     "disk.marketplace",
     "disk.volumes",
+    "windows.sealed",
+    "windows.answers",
+    "windows.identity",
+    "windows.generalizing",
 )
 
 _rules: dict[str, Rule] = {}

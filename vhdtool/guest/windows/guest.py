@@ -50,7 +50,7 @@ class WindowsGuest:
             tree: The volume: `/Windows` is its folder, whatever drive letter it has.
             windows: Where the folder is.
             hives: Hives to use instead of those of the files, by name: SYSTEM, SOFTWARE, SAM,
-                SECURITY, BCD.
+                SECURITY, BCD, and "NTUSER name" for a user.
             system_volumes: The other volumes of the disk that may hold boot files, by a name to
                 show: the EFI system partition, the one marked active.
         """
@@ -72,10 +72,15 @@ class WindowsGuest:
     def hive(self, name: str) -> Registry | None:
         """Return a hive of the machine by its name; None where there is no such file."""
         name = name.upper()
+        return self._open(name, self.path(f"System32/config/{name}"))
+
+    def user_hive(self, user: str) -> Registry | None:
+        """Return the hive of a user's profile, HKEY_CURRENT_USER; None where there is none."""
+        return self._open(f"NTUSER {user}".upper(), f"/Users/{user}/NTUSER.DAT")
+
+    def _open(self, name: str, path: str) -> Registry | None:
         if name not in self._opened:
-            hive = self._given.get(name)
-            if hive is None:
-                hive = open_hive(self.tree, self.path(f"System32/config/{name}"))
+            hive = self._given.get(name) or open_hive(self.tree, path)
             self._opened[name] = None if hive is None else Registry(hive, name)
         return self._opened[name]
 
