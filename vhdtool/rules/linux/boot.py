@@ -15,6 +15,7 @@ from vhdtool.rules.linux.hits import line_hit, listed, path_hit, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vhdtool.guest.linux.files import Setting
     from vhdtool.guest.linux.guest import LinuxGuest
     from vhdtool.rules.model import Hit
 
@@ -123,7 +124,7 @@ def grub_without_serial_console(guest: LinuxGuest) -> Iterator[Hit]:
     """
     if guest.grub is None or not guest.files.exists("/etc/default/grub"):
         return
-    values = {}
+    values: dict[str, Setting] = {}
     for path in ("/etc/default/grub", *guest.files.paths("/etc/default/grub.d", "*.cfg")):
         values |= settings(guest.files.lines(path))
     outputs = [values[key] for key in ("GRUB_TERMINAL", "GRUB_TERMINAL_OUTPUT") if key in values]

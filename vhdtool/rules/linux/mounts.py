@@ -73,12 +73,11 @@ def fstab_device_missing(guest: LinuxGuest) -> Iterator[Hit]:
     """
     for mount in _of_disk(guest):
         tag = mount.tag
-        if mount.point in _SYSTEM and tag is not None and not mount.may_be_missing:
-            if guest.has_device(*tag) is False:
-                yield line_hit(
-                    f"{quoted(mount.point)} is {quoted(mount.device)}, which the disk does not have",
-                    mount.line,
-                )
+        wanted = mount.point in _SYSTEM and tag is not None and not mount.may_be_missing
+        if wanted and tag is not None and guest.has_device(*tag) is False:
+            named = quoted(mount.device)
+            message = f"{quoted(mount.point)} is {named}, which the disk does not have"
+            yield line_hit(message, mount.line)
 
 
 @linux_rule("LNX327", "malformed-fstab", ERROR)
@@ -190,8 +189,8 @@ def swap_file(guest: LinuxGuest) -> Iterator[Hit]:
 def several_partitions_below_root(guest: LinuxGuest) -> Iterator[Hit]:
     """
     ## What it checks
-    The system is on one partition, /boot and the EFI system partition aside; subvolumes of one btrfs
-    count as one.
+    The system is on one partition, /boot and the EFI system partition aside; subvolumes of one
+    btrfs count as one.
 
     ## Why it matters
     The Marketplace recommends it: only the root grows with the disk.
