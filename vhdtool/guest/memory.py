@@ -1,4 +1,4 @@
-"""A file system that is made in memory, for tests of rules and for users of the library."""
+"""File systems and hives that are made in memory, for tests of rules and users of the library."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 
 from vhdtool.errors import GuestError
 from vhdtool.guest.filesystem import Entry, NodeKind, Stat, Volume
+from vhdtool.guest.registry import Kind, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    # What a key holds: keys below it (a mapping), or values of the type that fits. A `Value` gives
+    # type and bytes itself; its name is not used.
+    Content = Mapping[str, "Content"] | int | str | bytes | list[str] | Value
 
 _ROOT = 1
 
@@ -130,3 +135,94 @@ class MemoryFileSystem:
 
 def _folder() -> Stat:
     return Stat(NodeKind.DIRECTORY, mode=0o755)
+
+
+@dataclass(slots=True)
+class _Key:
+    children: dict[str, int] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
+    modified: int = 0
+
+
+class MemoryHive:
+    r"""A `Hive` of keys and values that are given.
+
+    `MemoryHive({r"ControlSet001\Services\vmbus": {"Start": 0}, "Select": {"Current": 1}})`
+    """
+
+    def __init__(
+        self, content: Mapping[str, Content] | None = None, *, notes: tuple[str, ...] = ()
+    ) -> None:
+        """Make the keys: a mapping is a key, whose name may be a path, all else a value."""
+        self.root = _ROOT
+        self.notes = notes
+        self._keys = {_ROOT: _Key()}
+        self._fill(_ROOT, content or {})
+
+    def set(self, path: str, content: Mapping[str, Content], *, modified: int = 0) -> None:
+        """Make a key, and those above it, or add to one."""
+        node = self._make(_ROOT, path)
+        self._keys[node].modified = modified
+        self._fill(node, content)
+
+    def remove(self, path: str, value: str | None = None) -> None:
+        """Remove a key with all below it, or one value of it."""
+        above, _, name = path.rpartition("\\")
+        if value is not None:
+            values = self._keys[self._make(_ROOT, path)].values
+            del values[_own(values, value)]
+        else:
+            children = self._keys[self._make(_ROOT, above)].children
+            del children[_own(children, name)]
+
+    def subkeys(self, node: int) -> list[tuple[str, int]]:
+        """As `Hive.subkeys`."""
+        return list(self._key(node).children.items())
+
+    def values(self, node: int) -> list[Value]:
+        """As `Hive.values`."""
+        return list(self._key(node).values.values())
+
+    def modified(self, node: int) -> int:
+        """As `Hive.modified`."""
+        return self._key(node).modified
+
+    def _key(self, node: int) -> _Key:
+        if node not in self._keys:
+            raise GuestError(f"there is no key {node}")
+        return self._keys[node]
+
+    def _make(self, node: int, path: str) -> int:
+        for name in filter(None, path.split("\\")):
+            children = self._keys[node].children
+            node = children.setdefault(_own(children, name), len(self._keys) + _ROOT)
+            self._keys.setdefault(node, _Key())
+        return node
+
+    def _fill(self, node: int, content: Mapping[str, Content]) -> None:
+        values = self._keys[node].values
+        for name, item in content.items():
+            if isinstance(item, int | str | bytes | list | Value):
+                values[_own(values, name)] = _value(name, item)
+            else:
+                self._fill(self._make(node, name), item)
+
+
+def _own(names: Mapping[str, object], name: str) -> str:
+    """Return a name as a mapping has it, in whatever case."""
+    return next((known for known in names if known.lower() == name.lower()), name)
+
+
+def _value(name: str, item: int | str | bytes | list[str] | Value) -> Value:
+    match item:
+        case Value():
+            return replace(item, name=name)
+        case int():
+            return Value(name, Kind.DWORD, item.to_bytes(4, "little"))
+        case str():
+            return Value(name, Kind.SZ, f"{item}\0".encode("utf-16-le"))
+        case list():
+            text = "".join(f"{part}\0" for part in item)
+            return Value(name, Kind.MULTI_SZ, f"{text}\0".encode("utf-16-le"))
+        case _:
+            return Value(name, Kind.BINARY, item)

@@ -12,9 +12,11 @@ pub mod copy;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod fields;
 pub mod file;
 pub mod flat;
 pub mod fs;
+pub mod hive;
 pub mod job;
 #[doc(hidden)]
 pub mod memory;
@@ -28,6 +30,7 @@ pub mod table;
 pub mod vhd;
 pub mod vhdx;
 pub mod vhdx_log;
+pub mod windows;
 pub mod zero;
 
 pub use error::{Error, Result};

@@ -6,6 +6,7 @@ mod copy;
 mod disk;
 mod error;
 mod fs;
+mod hive;
 mod report;
 
 #[pymodule(gil_used = false)]
@@ -19,6 +20,8 @@ mod _native {
     use crate::disk::{Disk, File};
     #[pymodule_export]
     use crate::fs::FileSystem;
+    #[pymodule_export]
+    use crate::hive::Hive;
     #[pymodule_export]
     use crate::report::{
         BitmapReport, Qcow2Info, TableReport, VhdxLogReport, VhdxTableReport, crc32c, gpt_entries,
