@@ -150,12 +150,8 @@ def _logical_volumes(
     ]
     if not physical:
         return
-    lvm_volumes = getattr(_native, "lvm_volumes", None)
-    if lvm_volumes is None:
-        gaps.append("the logical volumes cannot be read: LVM2 is not read")
-        return
     try:
-        found = lvm_volumes(physical)
+        found = _native.lvm_volumes(physical)
     except (FormatError, OSError, ValueError) as error:
         gaps.append(f"the logical volumes cannot be read: {error}")
         return

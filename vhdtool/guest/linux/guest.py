@@ -91,7 +91,7 @@ class LinuxGuest:
     """The facts of a Linux or BSD guest.
 
     A property raises `GuestError` where what it needs cannot be read; it is None, or empty, where
-    the guest has no such thing. Whoever catches the error tells it by `gap`.
+    the guest has no such thing.
     """
 
     def __init__(self, tree: Tree, devices: Sequence[Device] | None = None) -> None:
@@ -104,12 +104,6 @@ class LinuxGuest:
         self.tree = tree
         self.files = Files(tree)
         self.devices = None if devices is None else tuple(devices)
-        self.gaps: list[str] = []
-
-    def gap(self, reason: str) -> None:
-        """Note what could not be read; each reason once."""
-        if reason not in self.gaps:
-            self.gaps.append(reason)
 
     def has_device(self, tag: str, value: str) -> bool | None:
         """Whether the disk has what `UUID=...` names; None where its devices are not known."""

@@ -197,6 +197,7 @@ impl FileSystem for Fat {
             clean: Some(clean && !self.boot.dirty),
             errors: !sound || self.boot.failed,
             notes,
+            ..Volume::default()
         }
     }
 

@@ -99,6 +99,7 @@ impl FileSystem for Xfs {
             clean: self.clean,
             errors: superblock.needs_repair,
             notes: self.notes.clone(),
+            ..Volume::default()
         }
     }
 
