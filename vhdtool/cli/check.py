@@ -27,8 +27,9 @@ Examples:
   vhdtool check --format sarif -o findings.sarif disk.vhd
 
 Profiles: azure-gen1, azure-gen2, data-disk, generalized, specialized, marketplace. Where none of
-the first three is named, it is found from the disk and the system on it. A rule is named by its code, its name or the
-beginning of codes; `vhdtool rule --all` lists them, `vhdtool rule RULE` explains one.
+the first three is named, it is found from the disk and the system on it. A rule is named by its
+code, its name or the beginning of codes; `vhdtool rule --all` lists them, `vhdtool rule RULE`
+explains one. The guest is read in a process of its own with 512 MiB and 20 seconds.
 
 Exit status 0: nothing at or above --fail-on; 1: findings; 3: an image cannot be read, or not
 whole, and no error says why; 70: a rule crashed. The worst of several images counts.
