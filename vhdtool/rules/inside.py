@@ -108,9 +108,6 @@ def _judge(
             if rule.subject is subject and is_for(rule, profiles):
                 send(["judging", rule.code])
                 _run(rule, model, send)
-        # What the model tried to read for its rules, and told them nothing of.
-        for gap in getattr(model, "gaps", ()) if subject is Subject.LINUX else ():
-            send(["gap", gap])
 
 
 def _subjects(guest: Guest) -> list[tuple[Subject, Any]]:
