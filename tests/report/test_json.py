@@ -34,8 +34,8 @@ from vhdtool.rules.model import (
     DiskLocation,
     FileLocation,
     GuestLocation,
-    RegistryLocation,
     Profile,
+    RegistryLocation,
     Report,
 )
 

@@ -180,6 +180,10 @@ def test_what_a_rule_cannot_read_is_a_gap(disk: Path) -> None:
     assert report.failures == ()
     assert [one.hit.message for one in report.findings] == ["before"]
     assert report.guest.gaps == ("LNX001 is not judged whole: inode 12: is damaged",)
+    report = judge(disk, *(rule(unreadable, code=f"LNX{number:03}") for number in range(12)))
+    assert report.guest is not None
+    codes = ", ".join(f"LNX{number:03}" for number in range(8))
+    assert report.guest.gaps == (f"{codes} and 4 more are not judged whole: inode 12: is damaged",)
 
 
 def test_disk_without_a_guest_is_judged_by_rules_of_any_guest(tmp_path: Path) -> None:
