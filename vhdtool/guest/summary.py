@@ -1,4 +1,4 @@
-"""What `inspect` tells of a guest: a few words on each of its parts, from whichever model it has."""
+"""What `inspect` tells of a guest: a few words on each part, from whichever model it has."""
 
 from __future__ import annotations
 
