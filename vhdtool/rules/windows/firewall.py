@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vhdtool.guest.windows.guest import WindowsGuest
+    from vhdtool.guest.windows.network import FirewallRule
     from vhdtool.rules.model import Hit
 
 _POLICY_PROFILES = ("DomainProfile", "PrivateProfile", "PublicProfile")
@@ -36,6 +37,18 @@ def _is_on(guest: WindowsGuest) -> bool:
         if number != 0:
             return True
     return False
+
+
+def _lets_in(rule: FirewallRule, port: int) -> bool:
+    """Whether a rule is for remote desktop: not for another program, service or the host only."""
+    programs, services = rule.all("App"), rule.all("Svc")
+    return (
+        rule.is_active
+        and rule.allows_port(port)
+        and all(name.lower().endswith(("svchost.exe", "system")) for name in programs)
+        and all(name.lower() in ("termservice", "*") for name in services)
+        and WIRE_SERVER not in rule.all("RA4")
+    )
 
 
 @windows_rule("WIN425", "firewall-off", WARNING)
@@ -88,7 +101,7 @@ def firewall_blocks_remote_desktop(guest: WindowsGuest) -> Iterator[Hit]:
         return
     port = system.number(RDP_TCP, "PortNumber") or PORT
     everything = rules + guest.network.policy_rules
-    if not any(rule.is_active and rule.allows_port(port) for rule in everything):
+    if not any(_lets_in(rule, port) for rule in everything):
         message = f"no active rule of the firewall lets TCP port {port} in"
         name = next((rule.name for rule in rules if rule.name.startswith("RemoteDesktop-")), None)
         yield key_hit(key, message, name)
