@@ -72,7 +72,7 @@ class Volume:
         notes: What a reader of files must know: a journal that was not replayed, a feature that
             is not read. One sentence each.
         dirty: NTFS: whether it is marked to be checked at the next start, None where not stored.
-        log_clean: NTFS: whether its log says that it was dismounted in order, None where not stored.
+        log_clean: NTFS: whether its log says that it was dismounted in order, None as above.
     """
 
     kind: str

@@ -50,6 +50,11 @@ _MODULES = (
     "windows.answers",
     "windows.identity",
     "windows.generalizing",
+    "windows.roles",
+    "windows.role_conditions",
+    "windows.servers",
+    "windows.volume",
+    "windows.marketplace",
 )
 
 _rules: dict[str, Rule] = {}

@@ -129,8 +129,9 @@ def boot_device_unknown(guest: WindowsGuest) -> Iterator[Hit]:
 def no_boot_store(guest: WindowsGuest) -> Iterator[Hit]:
     r"""
     ## What it checks
-    A store of boot data is there: \EFI\Microsoft\Boot\BCD for UEFI or \Boot\BCD for BIOS, and its
-    default loader is winload.efi or winload.exe accordingly.
+    A store of boot data is there: \EFI\Microsoft\Boot\BCD for UEFI or \Boot\BCD for BIOS, with
+    \bootmgr; and its default loader is winload.efi or winload.exe accordingly. Only where the
+    disk's system volume can be read.
 
     ## Why it matters
     Without it the boot manager stops. UEFI cannot start winload.exe, nor BIOS winload.efi.
@@ -141,9 +142,12 @@ def no_boot_store(guest: WindowsGuest) -> Iterator[Hit]:
     ## Source
     - Azure/repair-script-library; Azure, "Prepare a Windows VHD or VHDX to upload to Azure"
     """
-    if not guest.boot_stores:
+    if not guest.boot_stores and (guest.system_volumes or guest.tree.is_file("/bootmgr")):
         yield file_hit(boot.UEFI_STORE, f"no boot data, neither here nor in {boot.BIOS_STORE}")
+    volumes = {"": guest.tree, **guest.system_volumes}
     for store in guest.boot_stores:
+        if not store.is_uefi and not volumes[store.volume].is_file(boot.BIOS_MANAGER):
+            yield file_hit(boot.BIOS_MANAGER, "bootmgr is missing beside the boot data for BIOS")
         loader = store.default
         path = None if loader is None else loader.text(boot.APPLICATION_PATH)
         if loader is None or path is None or "winload" not in path.lower():
