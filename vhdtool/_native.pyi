@@ -369,8 +369,26 @@ class FileSystem:
             CorruptImage: Its structures are damaged.
         """
 
-    def volume(self) -> tuple[str, bytes, str, int, int | None, bool, list[str]]:
-        """Return kind, label, UUID, size, free bytes, whether case is ignored, and notes."""
+    def volume(
+        self,
+    ) -> tuple[
+        str,
+        bytes,
+        str,
+        int,
+        int | None,
+        bool,
+        list[str],
+        bool | None,
+        bool,
+        bool | None,
+        bool | None,
+    ]:
+        """Return kind, label, UUID, size, free bytes, whether case is ignored, and notes.
+
+        Then whether it was unmounted, whether errors were noted in it, and for NTFS whether it is
+        marked to be checked, and whether its log is clean; None where that is not stored.
+        """
 
     @property
     def root(self) -> int:
@@ -390,3 +408,43 @@ class FileSystem:
 
     def read_link(self, node: int) -> bytes:
         """Return the target of a symbolic link."""
+
+@final
+class Hive:
+    """A registry hive; keys are numbers. What is damaged is left out and told by `notes`.
+
+    `vhdtool.guest.registry` wraps it as `vhdtool.guest.registry.Hive`.
+    """
+
+    @staticmethod
+    def open(data: bytes, logs: list[bytes]) -> Hive:
+        """Open the bytes of a hive; a dirty one as it will be after its logs are applied.
+
+        Raises:
+            CorruptImage: It is no hive, or has no root key.
+            UnsupportedImage: A version before 1.2 or after 1.6.
+        """
+
+    @property
+    def root(self) -> int:
+        """The root key."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What was applied, and what was found damaged so far, one sentence each."""
+
+    def subkeys(self, node: int) -> list[tuple[str, int]]:
+        """Return the names of the keys below a key, and the keys; no key is below two others."""
+
+    def values(self, node: int) -> list[tuple[str, int, bytes]]:
+        """Return name, type and bytes of each value; at most 16 MiB of one, 64 MiB of all."""
+
+    def modified(self, node: int) -> int:
+        """Return when a key was last written, in seconds since 1970-01-01 UTC."""
+
+def lvm_volumes(disks: list[Disk]) -> list[tuple[str, str, Disk | None, str]]:
+    """Return volume group, name, bytes and note of each LVM2 logical volume on these volumes.
+
+    Volumes without a label are passed over. The bytes are None where the logical volume is not
+    linear or striped, a physical volume is missing or the metadata is damaged: the note says which.
+    """

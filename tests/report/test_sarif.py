@@ -26,6 +26,8 @@ from tests.report.samples import (
 from vhdtool.report.render import Asked, render
 from vhdtool.rules.model import DiskLocation, FileLocation, Report
 
+FAMILIES = ("container", "partitions", "guest", "linux", "windows", "marketplace")
+
 
 @pytest.fixture(scope="session")
 def validator() -> Draft4Validator:
@@ -67,7 +69,7 @@ def test_rules_have_what_github_asks_for() -> None:
         assert rule["help"]["text"]
         assert "## How to fix" in rule["help"]["markdown"]
         assert rule["defaultConfiguration"]["level"] in ("error", "warning", "note")
-        assert rule["properties"]["tags"][0] in ("container", "partitions")
+        assert rule["properties"]["tags"][0] in FAMILIES
         assert "helpUri" not in rule
 
 

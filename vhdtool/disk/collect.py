@@ -50,6 +50,32 @@ def collect_facts(
 ) -> DiskFacts:
     """Read an image's structures, its partition tables and what its volumes start with.
 
+    As `collect_opened`, which says more, with the image closed.
+    """
+    facts, image = collect_opened(
+        path,
+        parent=parent,
+        parent_dirs=parent_dirs,
+        ignore_bitmap=ignore_bitmap,
+        now=now,
+        thorough=thorough,
+    )
+    if image is not None:
+        image.close()
+    return facts
+
+
+def collect_opened(
+    path: str | PathLike[str],
+    *,
+    parent: str | PathLike[str] | None = None,
+    parent_dirs: Iterable[str | PathLike[str]] = (),
+    ignore_bitmap: bool = False,
+    now: datetime | None = None,
+    thorough: bool = False,
+) -> tuple[DiskFacts, Image | None]:
+    """Collect facts and return the image too, open, if it can be opened; the caller closes it.
+
     Args:
         path: The image file, or a block device.
         parent: The parent of a differencing image, instead of the one that it names.
@@ -69,7 +95,7 @@ def collect_facts(
     layout = _layout(image, gaps) if image is not None else None
     vhd = None if layer.vhd is None else _vhd_facts(layer, layer.vhd, thorough, gaps)
     vhdx = None if layer.vhdx is None else _vhdx_facts(layer, layer.vhdx, gaps)
-    facts = DiskFacts(
+    return DiskFacts(
         path=Path(path),
         format=layer.detected.format,
         file_size=layer.file.size,
@@ -83,10 +109,7 @@ def collect_facts(
         open_error=open_error,
         gaps=tuple(gaps),
         now=datetime.now(UTC) if now is None else now,
-    )
-    if image is not None:
-        image.close()
-    return facts
+    ), image
 
 
 def _describe(error: object, path: Path) -> str:

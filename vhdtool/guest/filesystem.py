@@ -71,6 +71,8 @@ class Volume:
         free: Bytes free, None where that is not stored.
         notes: What a reader of files must know: a journal that was not replayed, a feature that
             is not read. One sentence each.
+        clean: Whether it was unmounted, None where that is not stored.
+        errors: Whether the system has noted errors in it.
         dirty: NTFS: whether it is marked to be checked at the next start, None where not stored.
         log_clean: NTFS: whether its log says that it was dismounted in order, None as above.
     """
@@ -81,6 +83,8 @@ class Volume:
     size: int = 0
     free: int | None = None
     notes: tuple[str, ...] = ()
+    clean: bool | None = None
+    errors: bool = False
     dirty: bool | None = None
     log_clean: bool | None = None
 

@@ -24,9 +24,12 @@ class NativeFileSystem:
         """
         with _as_guest_error():
             self._native = _native.FileSystem.open(volume)
-            kind, label, uuid, size, free, ignores_case, notes = self._native.volume()
+            kind, label, uuid, size, free, ignores_case, notes, *state = self._native.volume()
+        clean, errors, dirty, log_clean = state
         text = label.decode("utf-8", "surrogateescape")
-        self.volume = Volume(kind, text, uuid, size, free, tuple(notes))
+        self.volume = Volume(
+            kind, text, uuid, size, free, tuple(notes), clean, bool(errors), dirty, log_clean
+        )
         self.ignores_case = ignores_case
         self.root = self._native.root
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vhdtool import __version__
 from vhdtool.report.outcome import NAME, count, judged_rules
-from vhdtool.rules.model import DiskLocation
+from vhdtool.rules.model import DiskLocation, GuestLocation, RegistryLocation
 from vhdtool.rules.runner import exit_status
 from vhdtool.text import printable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vhdtool.report.render import Asked
-    from vhdtool.rules.model import Finding, Location, Report
+    from vhdtool.rules.model import Finding, GuestOutcome, Location, Report
 
 SCHEMA_VERSION = 1
 
@@ -54,6 +54,7 @@ def _image(report: Report, asked: Asked) -> Json:
         ],
         "open_error": _text(None if facts is None else facts.open_error),
         "gaps": [] if facts is None else [printable(gap) for gap in facts.gaps],
+        "guest": None if report.guest is None else _guest(report.guest),
         "error": _text(report.error),
         "hint": _text(report.hint),
     }
@@ -83,8 +84,25 @@ def _finding(finding: Finding) -> Json:
 
 
 def _location(location: Location) -> Json:
+    if isinstance(location, GuestLocation):
+        return {"kind": "guest", "path": printable(location.path), "line": location.line}
+    if isinstance(location, RegistryLocation):
+        return {
+            "kind": "registry",
+            "hive": location.hive,
+            "key": printable(location.key),
+            "value": _text(location.value),
+        }
     kind = "disk" if isinstance(location, DiskLocation) else "file"
     return {"kind": kind, "offset": location.offset, "length": location.length}
+
+
+def _guest(guest: GuestOutcome) -> Json:
+    return {
+        "system": guest.system,
+        "summary": printable(guest.summary),
+        "gaps": [printable(gap) for gap in guest.gaps],
+    }
 
 
 def _text(text: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vhdtool.rules.model import Severity
+from vhdtool.rules.model import Severity, Subject
 from vhdtool.rules.runner import UNREADABLE, exit_status
 from vhdtool.text import printable
 
@@ -27,13 +27,17 @@ def count(reports: Sequence[Report]) -> dict[Severity, int]:
 
 
 def judged_rules(report: Report, asked: Asked) -> list[Rule]:
-    """Return the rules that were run over an image: those selected that are for its profiles."""
+    """Return the rules that were run over an image: those selected that are for what it is."""
     if report.facts is None:
         return []
+    subjects = {Subject.DISK}
+    if report.guest is not None:
+        subjects.update(report.guest.subjects)
     return [
         rule
         for rule in asked.rules
-        if not rule.profiles or rule.profiles.intersection(report.profiles)
+        if rule.subject in subjects
+        and (not rule.profiles or rule.profiles.intersection(report.profiles))
     ]
 
 
@@ -43,7 +47,8 @@ def unread_parts(report: Report) -> list[str]:
         return []
     facts = report.facts
     parts = [] if facts.open_error is None else [f"the disk cannot be read: {facts.open_error}"]
-    return [printable(part) for part in (*parts, *facts.gaps)]
+    guest = () if report.guest is None else report.guest.gaps
+    return [printable(part) for part in (*parts, *facts.gaps, *guest)]
 
 
 def is_unreadable(report: Report, asked: Asked) -> bool:

@@ -17,7 +17,7 @@ from urllib.parse import quote_from_bytes
 from vhdtool import __version__
 from vhdtool.report.outcome import NAME, is_unreadable, unread_parts
 from vhdtool.report.places import say_place
-from vhdtool.rules.model import DiskLocation, Severity
+from vhdtool.rules.model import DiskLocation, FileLocation, GuestLocation, Severity
 from vhdtool.rules.runner import BUG, UNREADABLE, exit_status
 from vhdtool.text import printable
 
@@ -38,7 +38,17 @@ _PROBLEM_SEVERITIES = {
     Severity.WARNING: "warning",
     Severity.INFO: "recommendation",
 }
-_FAMILIES = {"VHD": "container", "DSK": "partitions"}
+_FAMILIES = {
+    "VHD": "container",
+    "DSK": "partitions",
+    "GEN": "guest",
+    "LNX": "linux",
+    "LGN": "linux",
+    "WIN": "windows",
+    "WGN": "windows",
+    "ROL": "windows",
+    "MKT": "marketplace",
+}
 
 
 def render(reports: Sequence[Report], asked: Asked) -> str:
@@ -145,16 +155,32 @@ def _results(report: Report, indexes: dict[str, int]) -> Iterator[Json]:
 
 
 def _location(report: Report, location: Location | None) -> Json:
-    """Point at an image and at bytes of its file; bytes of its disk are in `properties`."""
+    """Point at an image and at bytes of its file, or at what is in it.
+
+    Bytes of its disk are in `properties`; a file or a registry key of the guest is a logical
+    location, since no viewer could open it.
+    """
     physical: Json = {"artifactLocation": {"uri": _uri(report.path)}}
     if location is None:
         return {"physicalLocation": physical}
-    message = {"text": say_place(location)}
-    if isinstance(location, DiskLocation):
-        place = {"diskOffset": location.offset, "diskLength": location.length}
-        return {"physicalLocation": physical, "message": message, "properties": place}
-    physical["region"] = {"byteOffset": location.offset, "byteLength": location.length}
-    return {"physicalLocation": physical, "message": message}
+    answer: Json = {"physicalLocation": physical, "message": _message(say_place(location))}
+    if isinstance(location, FileLocation):
+        physical["region"] = {"byteOffset": location.offset, "byteLength": location.length}
+    elif isinstance(location, DiskLocation):
+        answer["properties"] = {"diskOffset": location.offset, "diskLength": location.length}
+    elif isinstance(location, GuestLocation):
+        path = printable(location.path)
+        answer["logicalLocations"] = [{"fullyQualifiedName": path, "kind": "resource"}]
+        answer["properties"] = {"guestPath": path}
+        if location.line is not None:
+            answer["properties"] = {"guestPath": path, "guestLine": location.line}
+    else:
+        name = printable(rf"{location.hive}\{location.key}")
+        kind = "object"
+        if location.value is not None:
+            name, kind = rf"{name}\{printable(location.value)}", "value"
+        answer["logicalLocations"] = [{"fullyQualifiedName": name, "kind": kind}]
+    return answer
 
 
 def _message(text: str) -> Json:

@@ -26,6 +26,7 @@ _STYLES = {
     "info": "1;36",
     "hint": "36",
     "clean": "32",
+    "guest": "2",
     "name": "1",
     "place": "2",
 }
@@ -56,8 +57,10 @@ def _image(report: Report, asked: Asked) -> Iterator[str]:
     outcome = say_outcome([report], asked)
     if outcome == "clean":
         yield f"{headline}: {_paint_outcome(outcome, asked)}"
+        yield from _guest(report, asked)
         return
     yield headline
+    yield from _guest(report, asked)
     for finding in report.findings:
         yield from _finding(finding, asked)
     for failure in report.failures:
@@ -73,6 +76,11 @@ def _image(report: Report, asked: Asked) -> Iterator[str]:
     for advice in (report.hint and printable(report.hint), convert_advice(report)):
         if advice:
             yield _hint(advice, asked)
+
+
+def _guest(report: Report, asked: Asked) -> Iterator[str]:
+    if report.guest is not None and report.guest.summary:
+        yield _labelled("guest", printable(report.guest.summary), asked)
 
 
 def _profiles(report: Report, asked: Asked) -> str:

@@ -141,6 +141,23 @@ class RuleFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestOutcome:
+    """What was found on the disk of an image.
+
+    Attributes:
+        system: `linux`, `windows`, `bsd`; `none` on a data disk, `unknown` where it cannot be told.
+        summary: The system in a few words, empty where there is none.
+        gaps: What could not be read, one sentence each; rules that need it found nothing.
+        subjects: What rules were run over, besides the disk.
+    """
+
+    system: str
+    summary: str
+    gaps: tuple[str, ...]
+    subjects: frozenset[Subject]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of checking one image."""
 
@@ -151,3 +168,4 @@ class Report:
     failures: tuple[RuleFailure, ...]
     error: str | None  # the file could not be read
     hint: str | None = None
+    guest: GuestOutcome | None = None  # None: not looked at

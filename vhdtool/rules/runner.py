@@ -5,19 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vhdtool.disk.collect import collect_facts
+from vhdtool.disk.collect import collect_opened
 from vhdtool.errors import VhdtoolError
-from vhdtool.rules.disk.purpose import boots_by_bios, efi_system_partitions, has_gpt
+from vhdtool.guest.systems import SystemKind
+from vhdtool.rules.disk.purpose import boots_by_bios, efi_system_partitions, has_gpt, has_grub
+from vhdtool.rules.inside import look_inside
 from vhdtool.rules.model import (
     DiskLocation,
     FileLocation,
     Finding,
+    GuestLocation,
     Profile,
+    RegistryLocation,
     Report,
-    RuleFailure,
     Severity,
+    Subject,
 )
 from vhdtool.rules.registry import select_rules
+from vhdtool.rules.running import run_rules
 from vhdtool.units import TIB
 
 if TYPE_CHECKING:
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from vhdtool.disk.facts import DiskFacts
+    from vhdtool.disk.image import Image
+    from vhdtool.guest.worker import Limits
     from vhdtool.rules.model import Rule
 
 CLEAN, FINDINGS, UNREADABLE, BUG = 0, 1, 3, 70
@@ -43,6 +50,8 @@ def check(
     parent_dirs: Iterable[str | PathLike[str]] = (),
     ignore_bitmap: bool = False,
     thorough: bool = False,
+    guest: bool = True,
+    limits: Limits | None = None,
     now: datetime | None = None,
 ) -> Report:
     """Check an image against Azure's rules; what is wrong with it is in the report.
@@ -57,6 +66,8 @@ def check(
         parent_dirs: Folders, besides the child's own, that parents may come from.
         ignore_bitmap: Read allocated blocks of dynamic VHDs whole, as qemu does.
         thorough: Examine every block's bitmap, however many there are.
+        guest: Look at what is on the disk too, not at the container and the partitions only.
+        limits: What looking at the guest may take, instead of 512 MiB and 20 seconds.
         now: The time to judge timestamps by, with its zone, instead of the clock's.
 
     Raises:
@@ -66,7 +77,7 @@ def check(
     chosen = tuple(Profile(profile) for profile in profiles)
     rules = select_rules(select, ignore)
     try:
-        facts = collect_facts(
+        facts, image = collect_opened(
             path,
             parent=parent,
             parent_dirs=parent_dirs,
@@ -78,39 +89,68 @@ def check(
         return Report(Path(path), None, chosen, (), (), str(error), error.hint)
     except OSError as error:
         return Report(Path(path), None, chosen, (), (), error.strerror or str(error))
-    return check_facts(facts, profiles=chosen, rules=rules)
+    try:
+        inside = image if guest else None
+        return check_facts(facts, profiles=chosen, rules=rules, image=inside, limits=limits)
+    finally:
+        if image is not None:
+            image.close()
 
 
 def check_facts(
-    facts: DiskFacts, *, profiles: Iterable[Profile] = (), rules: Sequence[Rule] | None = None
+    facts: DiskFacts,
+    *,
+    profiles: Iterable[Profile] = (),
+    rules: Sequence[Rule] | None = None,
+    image: Image | None = None,
+    limits: Limits | None = None,
 ) -> Report:
-    """Run rules (default: all) over facts; a rule that crashes is reported, never silent."""
-    chosen = tuple(dict.fromkeys(profiles))
-    if not _PURPOSES.intersection(chosen):
-        chosen = (*default_profiles(facts), *chosen)
-    findings: list[Finding] = []
-    failures = []
-    for rule in select_rules() if rules is None else rules:
-        if rule.profiles and not rule.profiles.intersection(chosen):
-            continue
-        try:
-            hits = list(rule.check(facts))
-        except Exception as error:  # noqa: BLE001 - whatever a rule raises is a bug of ours
-            failures.append(RuleFailure(rule.code, f"{type(error).__name__}: {error}"))
-            continue
-        findings += [Finding(rule, hit, hit.severity or rule.severity) for hit in hits]
+    """Run rules (default: all) over facts; a rule that crashes is reported, never silent.
+
+    Args:
+        facts: What rules of the container and of the partitions look at.
+        profiles: What the image is meant for; found from the disk where they do not say.
+        rules: The rules to run.
+        image: The image, open, to look at what is on it too.
+        limits: What that may take.
+    """
+    named = tuple(dict.fromkeys(profiles))
+    chosen_rules = select_rules() if rules is None else rules
+
+    def profiles_of(kind: SystemKind | None) -> tuple[Profile, ...]:
+        return named if _PURPOSES.intersection(named) else (*default_profiles(facts, kind), *named)
+
+    inside = None
+    if image is not None and facts.layout is not None:
+        inside = look_inside(image, facts.layout, chosen_rules, profiles_of, limits)
+    chosen = profiles_of(None if inside is None else inside.kind)
+    findings, failures = run_rules(
+        [rule for rule in chosen_rules if rule.subject is Subject.DISK], facts, chosen
+    )
+    if inside is not None:
+        findings += inside.findings
+        failures += inside.failures
     findings.sort(key=_order)
-    return Report(facts.path, facts, chosen, tuple(findings), tuple(failures), None)
+    outcome = None if inside is None else inside.outcome
+    return Report(facts.path, facts, chosen, tuple(findings), tuple(failures), None, guest=outcome)
 
 
-def _order(finding: Finding) -> tuple[int, str, int]:
+def _order(finding: Finding) -> tuple[int, str, int, str]:
     location = finding.hit.location
-    offset = location.offset if isinstance(location, FileLocation | DiskLocation) else -1
-    return -finding.severity.rank, finding.rule.code, offset
+    offset, name = -1, ""
+    if isinstance(location, FileLocation | DiskLocation):
+        offset = location.offset
+    elif isinstance(location, GuestLocation):
+        offset, name = location.line or 0, location.path
+    elif isinstance(location, RegistryLocation):
+        name = f"{location.hive}\\{location.key}"
+    return -finding.severity.rank, finding.rule.code, offset, name
 
 
-def default_profiles(facts: DiskFacts) -> tuple[Profile, ...]:
+def default_profiles(facts: DiskFacts, system: SystemKind | None = None) -> tuple[Profile, ...]:
     """Tell from the disk what it is meant for, where the user does not say.
+
+    What the partitions say counts first:
 
     - A GPT with an EFI system partition boots in a generation 2 machine.
     - An MBR with an active partition or with GRUB's boot code boots in generation 1, and so does a
@@ -118,6 +158,13 @@ def default_profiles(facts: DiskFacts) -> tuple[Profile, ...]:
     - A disk that boots both ways is judged for both, since either may be asked for; if it is
       too large for generation 1, for generation 2 only.
     - What boots neither way is a data disk, and so is what cannot be read.
+
+    Then the system that was found, None where that was not looked for:
+
+    - A disk with a system that boots neither way is one that should: judged for generation 2 if it
+      has a GPT, else for generation 1.
+    - An MBR that is for generation 1 by its active partition only, with no system on the disk, is
+      a data disk.
     """
     layout = facts.layout
     if layout is None:
@@ -127,9 +174,14 @@ def default_profiles(facts: DiskFacts) -> tuple[Profile, ...]:
     if by_bios and by_uefi and has_gpt(layout):
         too_large = facts.virtual_size is not None and facts.virtual_size > _LARGEST_GENERATION_1
         return (Profile.GEN2,) if too_large else (Profile.GEN1, Profile.GEN2)
+    if by_uefi and not by_bios:
+        return (Profile.GEN2,)
     if by_bios:
-        return (Profile.GEN1,)
-    return (Profile.GEN2,) if by_uefi else (Profile.DATA_DISK,)
+        is_data = system is SystemKind.NONE and not by_uefi and not has_grub(layout)
+        return (Profile.DATA_DISK,) if is_data and not has_gpt(layout) else (Profile.GEN1,)
+    if system in (SystemKind.LINUX, SystemKind.WINDOWS, SystemKind.BSD):
+        return (Profile.GEN2,) if has_gpt(layout) else (Profile.GEN1,)
+    return (Profile.DATA_DISK,)
 
 
 def exit_status(reports: Iterable[Report], fail_on: Severity | None) -> int:
@@ -146,7 +198,8 @@ def exit_status(reports: Iterable[Report], fail_on: Severity | None) -> int:
         if report.failures:
             return BUG
         facts = report.facts
-        unread = facts is not None and (facts.open_error is not None or bool(facts.gaps))
+        gaps = () if report.guest is None else report.guest.gaps
+        unread = facts is not None and bool(facts.open_error or facts.gaps or gaps)
         explained = any(finding.severity is Severity.ERROR for finding in report.findings)
         if report.error is not None or (unread and not explained):
             worst = UNREADABLE

@@ -115,6 +115,19 @@ impl Segment {
     }
 }
 
+/// For a map over other disks: where one of them has the bytes.
+impl From<Segment> for Mapping {
+    fn from(segment: Segment) -> Self {
+        let target = match segment.source {
+            Source::File(file, offset) => Target::File { file, offset },
+            Source::Opaque(_) => Target::Opaque,
+            Source::Zero => Target::Zero,
+            Source::Hole => Target::Unallocated,
+        };
+        Self { length: segment.length, target }
+    }
+}
+
 /// An opened image with its parents.
 #[derive(Clone)]
 pub struct Disk {

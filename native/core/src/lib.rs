@@ -12,10 +12,13 @@ pub mod copy;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod fields;
 pub mod file;
 pub mod flat;
 pub mod fs;
+pub mod hive;
 pub mod job;
+pub mod lvm;
 #[doc(hidden)]
 pub mod memory;
 pub mod output;
@@ -28,6 +31,7 @@ pub mod table;
 pub mod vhd;
 pub mod vhdx;
 pub mod vhdx_log;
+pub mod windows;
 pub mod zero;
 
 pub use error::{Error, Result};

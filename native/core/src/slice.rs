@@ -1,6 +1,6 @@
 //! A range of a disk as a disk of its own.
 
-use crate::disk::{BlockMap, Disk, Mapping, Source, Target};
+use crate::disk::{BlockMap, Disk, Mapping};
 use crate::error::{Error, Result};
 
 /// A window of a disk: a partition, or a disk without its footer.
@@ -29,14 +29,7 @@ impl BlockMap for SliceMap {
     }
 
     fn map(&self, offset: u64, length: u64) -> Result<Mapping> {
-        let segment = self.disk.resolve(self.start + offset, length)?;
-        let target = match segment.source {
-            Source::File(file, offset) => Target::File { file, offset },
-            Source::Opaque(_) => Target::Opaque,
-            Source::Zero => Target::Zero,
-            Source::Hole => Target::Unallocated,
-        };
-        Ok(Mapping { length: segment.length, target })
+        Ok(self.disk.resolve(self.start + offset, length)?.into())
     }
 
     fn read_opaque(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {

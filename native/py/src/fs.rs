@@ -19,15 +19,39 @@ impl FileSystem {
         py.detach(|| fs::open(&volume.0)).map(Self).map_err(to_python)
     }
 
-    /// Kind, label, UUID, size, free, whether case is ignored, notes.
+    /// Kind, label, UUID, size, free, whether case is ignored, notes; clean, errors, dirty, log clean.
     #[allow(clippy::type_complexity)]
     fn volume<'py>(
         &self,
         py: Python<'py>,
-    ) -> (String, Bound<'py, PyBytes>, String, u64, Option<u64>, bool, Vec<String>) {
+    ) -> (
+        String,
+        Bound<'py, PyBytes>,
+        String,
+        u64,
+        Option<u64>,
+        bool,
+        Vec<String>,
+        Option<bool>,
+        bool,
+        Option<bool>,
+        Option<bool>,
+    ) {
         let found = py.detach(|| self.0.volume());
         let label = PyBytes::new(py, &found.label);
-        (found.kind, label, found.uuid, found.size, found.free, found.ignores_case, found.notes)
+        (
+            found.kind,
+            label,
+            found.uuid,
+            found.size,
+            found.free,
+            found.ignores_case,
+            found.notes,
+            found.clean,
+            found.errors,
+            found.dirty,
+            found.log_clean,
+        )
     }
 
     #[getter]

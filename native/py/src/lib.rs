@@ -6,6 +6,8 @@ mod copy;
 mod disk;
 mod error;
 mod fs;
+mod hive;
+mod lvm;
 mod report;
 
 #[pymodule(gil_used = false)]
@@ -19,6 +21,10 @@ mod _native {
     use crate::disk::{Disk, File};
     #[pymodule_export]
     use crate::fs::FileSystem;
+    #[pymodule_export]
+    use crate::hive::Hive;
+    #[pymodule_export]
+    use crate::lvm::lvm_volumes;
     #[pymodule_export]
     use crate::report::{
         BitmapReport, Qcow2Info, TableReport, VhdxLogReport, VhdxTableReport, crc32c, gpt_entries,

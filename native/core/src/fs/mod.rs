@@ -4,6 +4,13 @@
 //! the structures say is a lie until it was checked; sizes are not believed, loops end, and what is
 //! not read is [`Error::Unsupported`] with the name of the feature.
 
+pub mod ext;
+pub mod fat;
+pub mod names;
+pub mod ntfs;
+pub mod overlay;
+pub mod xfs;
+
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 
@@ -73,6 +80,14 @@ pub struct Volume {
     pub free: Option<u64>,
     /// Names are looked up in any case of letters.
     pub ignores_case: bool,
+    /// Whether it was unmounted, where that is stored.
+    pub clean: Option<bool>,
+    /// Whether the system has noted errors in it.
+    pub errors: bool,
+    /// Whether NTFS is marked to be checked at the next start, where that is stored.
+    pub dirty: Option<bool>,
+    /// Whether the log of NTFS says that it was dismounted in order, where that is stored.
+    pub log_clean: Option<bool>,
     /// What a reader must know, one sentence each: a journal that was not replayed, and so on.
     pub notes: Vec<String>,
 }
@@ -106,6 +121,29 @@ pub trait FileSystem: Send + Sync {
 
 /// Opens the file system on a volume, by its superblock or boot sector.
 pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
-    let _ = volume;
+    if ext::detect(volume) {
+        return ext::open(volume);
+    }
+    if ntfs::is_ntfs(volume)? {
+        return Ok(Box::new(ntfs::Ntfs::open(volume)?));
+    }
+    if fat::detect(volume) {
+        return fat::open(volume);
+    }
+    if xfs::detect(volume) {
+        return xfs::open(volume);
+    }
     Err(Error::Unsupported("no file system that is known".to_owned()))
+}
+
+/// A UUID in the groups that the system's tools print.
+pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
+    let mut text = String::new();
+    for (index, byte) in uuid.iter().enumerate() {
+        if [4, 6, 8, 10].contains(&index) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }

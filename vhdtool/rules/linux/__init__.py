@@ -1,0 +1,1 @@
+"""Rules about Linux guests, one module per subject."""
