@@ -59,7 +59,8 @@ class WindowsGuest:
         """
         self.tree = tree
         self.windows = windows
-        self.system_volumes = dict(system_volumes or {})
+        others = (system_volumes or {}).items()
+        self.system_volumes = {name: own for name, own in others if own.root is not tree.root}
         self.partitions = partitions
         self._given = {name.upper(): hive for name, hive in (hives or {}).items()}
         self._opened: dict[str, Registry | None] = {}
