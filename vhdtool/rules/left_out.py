@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 _BSD = "UFS, which the BSDs have their files on, is recognised and not read"
 
 
@@ -22,15 +21,14 @@ NOT_IMPLEMENTED = {
     "DSK126": _files("the flags in NTFS's $Volume"),
     "DSK127": _files("NTFS's $LogFile"),
     "DSK128": _files("hiberfil.sys"),
-    "DSK129": _files("the state in the superblock of ext2, ext3 or ext4"),
     "DSK130": _files("the log of XFS"),
     "DSK132": _files("NTFS's $Bitmap"),
     "DSK141": _files("the boot files in the EFI system partition"),
     "DSK142": "the partition numbers that Microsoft's images use differ from one distribution to"
     " another, which partition tables do not name, and nothing depends on them",
     "GEN209": "it is about a resource in Azure, not about a disk",
-    "GEN210": "no profile says that a confidential machine is wanted, and what it forbids is decided"
-    " by Azure's list of images",
+    "GEN210": "no profile says that a confidential machine is wanted, and what it forbids is"
+    " decided by Azure's list of images",
     "LNX390": _BSD,
     "LNX391": _BSD,
     "LGN329": _BSD,

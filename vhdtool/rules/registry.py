@@ -40,6 +40,7 @@ _MODULES = (
     "guest.leftovers",
     "guest.architecture",
     "guest.signing",
+    "guest.volumes",
     "linux.accounts",
     "linux.agent",
     "linux.boot",
