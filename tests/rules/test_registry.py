@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 CATALOGUE = [f"VHD{number:03}" for number in range(1, 46)]
 CATALOGUE += [f"DSK{number}" for number in range(101, 146)]
+CATALOGUE += [f"GEN{number}" for number in range(201, 221)]
+CATALOGUE += [f"LNX{number}" for number in range(300, 400)]
+CATALOGUE += [f"LGN{number}" for number in range(301, 354)]
+# Those of Linux; Windows's are said with its other rules.
+_WINDOWS_ONLY = (619, 620, 621, 622, 631, 632, 635)
+CATALOGUE += [f"MKT{number}" for number in range(601, 640) if number not in _WINDOWS_ONLY]
 TEXT = "\n".join(f"## {heading}\nText." for heading in registry.HEADINGS)
 
 

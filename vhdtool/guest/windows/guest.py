@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vhdtool.guest.registry import Hive
     from vhdtool.guest.tree import Tree
     from vhdtool.guest.verdict import Verdict
+    from vhdtool.guest.windows.boot import DeviceId
 
 # What a rule may read of one log.
 LOG_LIMIT = 16 << 20
@@ -43,6 +44,7 @@ class WindowsGuest:
         windows: str = "/Windows",
         hives: Mapping[str, Hive] | None = None,
         system_volumes: Mapping[str, Tree] | None = None,
+        partitions: frozenset[DeviceId] | None = None,
     ) -> None:
         """Take a volume with a Windows folder.
 
@@ -53,10 +55,13 @@ class WindowsGuest:
                 SECURITY, BCD, and "NTUSER name" for a user.
             system_volumes: The other volumes of the disk that may hold boot files, by a name to
                 show: the EFI system partition, the one marked active.
+            partitions: Those of the disk, as boot data names them; None where they are unknown.
         """
         self.tree = tree
         self.windows = windows
-        self.system_volumes = dict(system_volumes or {})
+        others = (system_volumes or {}).items()
+        self.system_volumes = {name: own for name, own in others if own.root is not tree.root}
+        self.partitions = partitions
         self._given = {name.upper(): hive for name, hive in (hives or {}).items()}
         self._opened: dict[str, Registry | None] = {}
 

@@ -36,6 +36,8 @@ _TOOLS = {
     "Parallels Tools": ("prltoolsd.service",),
     "the SPICE agent": ("spice-vdagentd.service",),
 }  # fmt: skip
+# The loopback, multicast, broadcast, and Azure's own address.
+_HARMLESS = re.compile(r"127\.|::1$|f[ef]\w\w::|255\.255\.255\.255$|0\.0\.0\.0$|168\.63\.129\.16$")
 _SECRETS = (
     ".aws/credentials",
     ".azure/accessTokens.json",
@@ -112,7 +114,7 @@ def time_zone_not_utc(guest: Guest) -> Iterator[Hit]:
     `timedatectl set-timezone UTC`
 
     ## Source
-    - Azure, "Prepare a Windows VHD or VHDX to upload to Azure" asks for UTC; for Linux it is a habit
+    - Azure, "Prepare a Windows VHD or VHDX to upload to Azure" asks for UTC; for Linux it is habit
     """
     if guest.linux is None:
         return
@@ -232,10 +234,9 @@ def host_name_left(guest: Guest) -> Iterator[Hit]:
         return
     for key in ("hostname", "fqdn"):
         item = config.get(key)
-        if item is not None and isinstance(item.value, str):
-            if item.value.lower() not in NEUTRAL_NAMES:
-                message = f"cloud-init is told the host's name: {quoted(item.value)}"
-                yield path_hit(message, item.path)
+        name = item.value if item is not None else None
+        if item is not None and isinstance(name, str) and name.lower() not in NEUTRAL_NAMES:
+            yield path_hit(f"cloud-init is told the host's name: {quoted(name)}", item.path)
     preserve = config.get("preserve_hostname")
     if preserve is not None and preserve.value is True:
         yield path_hit("cloud-init is told to keep the host's name", preserve.path)
@@ -261,12 +262,10 @@ def hosts_entries_left(guest: Guest) -> Iterator[Hit]:
         return
     for line in uncommented(guest.linux.files.lines("/etc/hosts")):
         words = line.text.split()
-        if re.match(r"127\.0\.1\.1$", words[0]):
-            names = [word for word in words[1:] if word.split(".")[0].lower() not in ("localhost",)]
-            if names and not all(_is_own(guest.linux, name) for name in names):
-                yield line_hit(f"the host is named {quoted(names[0])} here", line, INFO)
-        elif not re.match(r"127\.|::1$|f[ef]\w\w::|255\.255\.255\.255$|0\.0\.0\.0$|168\.63\.129\.16$",
-                          words[0]):  # fmt: skip
+        if words[0] == "127.0.1.1":
+            if not all(_is_own(guest.linux, name) for name in words[1:]):
+                yield line_hit(f"the host is named {listed(words[1:])} here", line, INFO)
+        elif not _HARMLESS.match(words[0]):
             yield line_hit(f"{quoted(words[0])} is given names, expected the loopback only", line)
 
 

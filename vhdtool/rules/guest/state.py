@@ -229,7 +229,7 @@ def file_system_not_read(guest: Guest) -> Iterator[Hit]:
     - vhdtool: nothing that was not looked at counts as good
     """
     for volume in guest.volumes:
-        if volume.is_unread:
+        if volume.is_unread or volume.is_damaged:
             yield Hit(f"{volume.name} was not read: {volume.reason}")
 
 

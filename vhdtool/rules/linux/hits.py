@@ -31,9 +31,9 @@ def path_hit(
 
 
 def quoted(text: str, most: int = 60) -> str:
-    """Return foreign text for a message, in one line and not too long."""
-    shown = printable(text[:most])
-    return f"{shown}..." if len(text) > most else shown
+    """Return foreign text for a message, in one line; of a long one the start and the end."""
+    half = most // 2
+    return printable(text if len(text) <= most else f"{text[:half]}...{text[-half:]}")
 
 
 def listed(names: Sequence[str]) -> str:
