@@ -147,8 +147,9 @@ def differences(
 
 def _compare(filesystem: FileSystem, node: int, path: Path, *, facts: bool) -> Iterator[str]:
     real, found = path.lstat(), filesystem.stat(node)
-    expected = [_KINDS[stat.S_IFMT(real.st_mode)], stat.S_IMODE(real.st_mode)]
-    actual: list[object] = [found.kind, found.mode]
+    bits = 0o7777 if facts else 0o777
+    expected = [_KINDS[stat.S_IFMT(real.st_mode)], real.st_mode & bits]
+    actual: list[object] = [found.kind, found.mode & bits]
     if found.kind is not NodeKind.DIRECTORY:
         expected.append(real.st_size)
         actual.append(found.size)

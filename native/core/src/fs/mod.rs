@@ -131,7 +131,7 @@ pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
         if [4, 6, 8, 10].contains(&index) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        text += &format!("{byte:02x}");
     }
     text
 }

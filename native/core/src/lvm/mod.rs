@@ -7,7 +7,7 @@ mod text;
 use crate::disk::Disk;
 use label::Label;
 use map::{LogicalMap, Segment};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use text::{Section, Value};
 
@@ -35,10 +35,17 @@ pub fn volumes(disks: &[Disk]) -> Vec<LogicalVolume> {
     let mut members: BTreeMap<[u8; 32], Disk> = BTreeMap::new();
     let mut groups: BTreeMap<String, (u64, String, Section)> = BTreeMap::new();
     let mut problems = Vec::new();
+    let mut left = label::MOST_TEXT;
     for disk in disks {
         match label::read(disk) {
             Ok(Some(label)) => {
                 members.entry(label.uuid).or_insert_with(|| disk.clone());
+                let length = label.text.as_ref().map_or(0, |text| text.len() as u64);
+                let Some(rest) = left.checked_sub(length) else {
+                    problems.push("the groups have too much metadata to read".to_owned());
+                    break;
+                };
+                left = rest;
                 add_group(&label, &mut groups, &mut problems);
             }
             Ok(None) => {}
@@ -89,7 +96,7 @@ fn group_volumes(
 ) -> Vec<LogicalVolume> {
     let empty = Section::default();
     let volumes = group.section("logical_volumes").unwrap_or(&empty);
-    let snapshots: Vec<&str> = volumes
+    let snapshots: HashSet<&str> = volumes
         .sections()
         .flat_map(|(_, volume)| volume.sections())
         .filter_map(|(_, segment)| segment.text("cow_store"))
