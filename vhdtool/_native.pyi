@@ -372,7 +372,7 @@ class FileSystem:
     def volume(
         self,
     ) -> tuple[str, bytes, str, int, int | None, bool, bool | None, bool, list[str]]:
-        """Return kind, label, UUID, size, free bytes, whether case is ignored, clean, errors, notes.
+        """Return kind, label, UUID, size, free, whether case is ignored, clean, errors and notes.
 
         Clean is None where the file system does not store it; errors are those that it noted.
         """

@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn damage_is_told_unless_another_member_has_the_metadata() {
         let damaged = member(b'a', "vg {");
-        let found = volumes(&[damaged.clone()]);
+        let found = volumes(std::slice::from_ref(&damaged));
         assert!(found[0].name.is_empty() && found[0].note.contains("grammar"));
         let sound = member(b'b', &group(1, &linear(0, 1, "b", 0)));
         let found = volumes(&[damaged, sound]);
