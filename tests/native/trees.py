@@ -8,6 +8,7 @@ import socket
 import stat
 from typing import TYPE_CHECKING
 
+from vhdtool.errors import GuestError
 from vhdtool.guest.filesystem import NodeKind
 
 if TYPE_CHECKING:
@@ -110,14 +111,23 @@ def _sparse_files(folder: Path, big: int) -> None:
         file.truncate(3 * MIB + 1)
 
 
-def differences(filesystem: FileSystem, root: Path, *, times: bool = True) -> Iterator[str]:
-    """Yield how a file system differs from a folder, entry by entry and byte by byte."""
+def differences(
+    filesystem: FileSystem, root: Path, *, facts: bool = True, least: int = 1_500
+) -> Iterator[str]:
+    """Yield how a file system differs from a folder, entry by entry and byte by byte.
+
+    Without `facts` only kinds, sizes, permissions and content count.
+    """
     pending = [(filesystem.root, root)]
     seen = 0
     while pending:
         node, folder = pending.pop()
         there = {os.fsencode(name.name): name for name in os.scandir(folder)}
-        here = {entry.name: entry.node for entry in filesystem.entries(node)}
+        try:
+            here = {entry.name: entry.node for entry in filesystem.entries(node)}
+        except GuestError as error:
+            yield f"{folder}: {error}"
+            continue
         for name in (b"lost+found",) if folder == root else ():
             there.pop(name, None)
             here.pop(name, None)
@@ -128,25 +138,27 @@ def differences(filesystem: FileSystem, root: Path, *, times: bool = True) -> It
             if filesystem.lookup(node, name) != here[name]:
                 yield f"{folder}: lookup of {name!r}"
             path = folder / os.fsdecode(name)
-            yield from _compare(filesystem, here[name], path, times=times)
+            yield from _compare(filesystem, here[name], path, facts=facts)
             if stat.S_ISDIR(path.lstat().st_mode):
                 pending.append((here[name], path))
-    if seen < 1_500:
+    if seen < least:
         yield f"only {seen} entries were compared"
 
 
-def _compare(filesystem: FileSystem, node: int, path: Path, *, times: bool) -> Iterator[str]:
+def _compare(filesystem: FileSystem, node: int, path: Path, *, facts: bool) -> Iterator[str]:
     real, found = path.lstat(), filesystem.stat(node)
-    expected = [_KINDS[stat.S_IFMT(real.st_mode)], stat.S_IMODE(real.st_mode)]
-    actual: list[object] = [found.kind, found.mode]
-    expected += [real.st_uid, real.st_gid]
-    actual += [found.uid, found.gid]
+    bits = 0o7777 if facts else 0o777
+    expected = [_KINDS[stat.S_IFMT(real.st_mode)], real.st_mode & bits]
+    actual: list[object] = [found.kind, found.mode & bits]
     if found.kind is not NodeKind.DIRECTORY:
-        expected += [real.st_size, real.st_nlink]
-        actual += [found.size, found.links]
-    if times:
-        expected.append(real.st_mtime_ns // 10**9)
-        actual.append(found.modified)
+        expected.append(real.st_size)
+        actual.append(found.size)
+        if facts:
+            expected.append(real.st_nlink)
+            actual.append(found.links)
+    if facts:
+        expected += [real.st_uid, real.st_gid, real.st_mtime_ns // 10**9]
+        actual += [found.uid, found.gid, found.modified]
     if expected != actual:
         yield f"{path}: {actual}, expected {expected}"
     elif found.kind is NodeKind.SYMLINK and filesystem.read_link(node) != os.fsencode(

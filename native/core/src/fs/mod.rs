@@ -13,6 +13,7 @@ pub mod xfs;
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use std::fmt::Write;
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +144,8 @@ pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
         if [4, 6, 8, 10].contains(&index) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
     }
     text
 }

@@ -14,7 +14,7 @@ const IGNORED: u32 = 1;
 /// The most areas of a list; tools write at most two of metadata.
 const MOST_AREAS: usize = 64;
 /// Metadata of more than this is in no group.
-const MOST_TEXT: u64 = 16 << 20;
+pub const MOST_TEXT: u64 = 8 << 20;
 
 /// A physical volume.
 pub struct Label {

@@ -7,7 +7,7 @@ mod text;
 use crate::disk::Disk;
 use label::Label;
 use map::{LogicalMap, Segment};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use text::{Section, Value};
 
@@ -35,10 +35,17 @@ pub fn volumes(disks: &[Disk]) -> Vec<LogicalVolume> {
     let mut members: BTreeMap<[u8; 32], Disk> = BTreeMap::new();
     let mut groups: BTreeMap<String, (u64, String, Section)> = BTreeMap::new();
     let mut problems = Vec::new();
+    let mut left = label::MOST_TEXT;
     for disk in disks {
         match label::read(disk) {
             Ok(Some(label)) => {
                 members.entry(label.uuid).or_insert_with(|| disk.clone());
+                let length = label.text.as_ref().map_or(0, |text| text.len() as u64);
+                let Some(rest) = left.checked_sub(length) else {
+                    problems.push("the groups have too much metadata to read".to_owned());
+                    break;
+                };
+                left = rest;
                 add_group(&label, &mut groups, &mut problems);
             }
             Ok(None) => {}
@@ -89,7 +96,7 @@ fn group_volumes(
 ) -> Vec<LogicalVolume> {
     let empty = Section::default();
     let volumes = group.section("logical_volumes").unwrap_or(&empty);
-    let snapshots: Vec<&str> = volumes
+    let snapshots: HashSet<&str> = volumes
         .sections()
         .flat_map(|(_, volume)| volume.sections())
         .filter_map(|(_, segment)| segment.text("cow_store"))
@@ -199,4 +206,118 @@ fn stripe(
         start.filter(|start| start.checked_add(length).is_some_and(|end| end <= disk.size()));
     let start = start.ok_or(format!("it reaches past the end of the physical volume {name}"))?;
     Ok((disk.clone(), start))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::memory::disk_of;
+
+    const PLACE: usize = 4096;
+    const AREA: usize = 65_536;
+    const DATA: usize = 1 << 20;
+
+    /// A physical volume of 4 MiB whose UUID is one letter and whose metadata is `text`.
+    fn member(letter: u8, text: &str) -> Disk {
+        let mut raw = vec![letter; 4 << 20];
+        raw[..DATA].fill(0);
+        raw[512..520].copy_from_slice(b"LABELONE");
+        raw[520] = 1;
+        raw[532] = 32;
+        raw[536..544].copy_from_slice(b"LVM2 001");
+        raw[544..576].fill(letter);
+        let pairs = [DATA, 0, 0, 0, PLACE, AREA, 0, 0];
+        for (field, value) in raw[584..].chunks_mut(8).zip(pairs) {
+            field.copy_from_slice(&(value as u64).to_le_bytes());
+        }
+        let sum = checksum(&raw[532..1024]);
+        raw[528..532].copy_from_slice(&sum.to_le_bytes());
+        let area = &mut raw[PLACE..PLACE + AREA];
+        area[4..20].copy_from_slice(b" LVM2 x[5A%r0N*>");
+        area[40..42].copy_from_slice(&512u16.to_le_bytes());
+        area[48..56].copy_from_slice(&(text.len() as u64).to_le_bytes());
+        area[56..60].copy_from_slice(&checksum(text.as_bytes()).to_le_bytes());
+        area[512..512 + text.len()].copy_from_slice(text.as_bytes());
+        let sum = checksum(&area[4..512]);
+        area[..4].copy_from_slice(&sum.to_le_bytes());
+        disk_of(&raw)
+    }
+
+    /// A group on the members `a` and `b` with one volume of these segments.
+    fn group(sequence: u64, segments: &str) -> String {
+        let member =
+            |letter: &str| format!("{letter} {{ id = \"{}\" pe_start = 2048 }}", letter.repeat(32));
+        format!(
+            "vg {{ id = \"x\" seqno = {sequence} extent_size = 2048 physical_volumes {{ {} {} }} \
+             logical_volumes {{ lv {{ status = [\"READ\", \"VISIBLE\"] {segments} }} }} }}",
+            member("a"),
+            member("b")
+        )
+    }
+
+    fn linear(start: u64, count: u64, name: &str, first: u64) -> String {
+        format!(
+            "s{start} {{ start_extent = {start} extent_count = {count} type = \"striped\" \
+             stripes = [\"{name}\", {first}] }}"
+        )
+    }
+
+    fn note_of(segments: &str) -> String {
+        let found = volumes(&[member(b'a', &group(1, segments)), member(b'b', "")]);
+        assert!(found.iter().all(|one| one.disk.is_none()));
+        found.first().unwrap().note.clone()
+    }
+
+    #[test]
+    fn volumes_go_over_their_members_by_the_newest_metadata() {
+        let new = group(2, &format!("{} {}", linear(0, 2, "b", 1), linear(2, 1, "a", 0)));
+        let disks = [member(b'a', &group(1, &linear(0, 1, "a", 0))), member(b'b', &new)];
+        let found = volumes(&disks);
+        assert_eq!((found.len(), found[0].name.as_str(), found[0].note.as_str()), (1, "lv", ""));
+        let disk = found[0].disk.as_ref().unwrap();
+        let mut seen = vec![0; 3 << 20];
+        disk.read_at(0, &mut seen).unwrap();
+        assert!(seen[..2 << 20].iter().all(|&byte| byte == b'b'));
+        assert!(seen[2 << 20..].iter().all(|&byte| byte == b'a'));
+    }
+
+    #[test]
+    fn what_cannot_be_mapped_says_why() {
+        assert!(note_of(&linear(0, 9, "a", 0)).contains("past the end"));
+        assert!(note_of(&linear(0, 1, "a", u64::MAX >> 1)).contains("past the end"));
+        assert!(note_of(&linear(1, 1, "a", 0)).contains("do not join"));
+        assert!(note_of(&linear(0, 0, "a", 0)).contains("cannot share"));
+        assert!(note_of(&linear(0, u64::MAX >> 1, "a", 0)).contains("impossible"));
+        assert!(note_of(&linear(0, 1, "c", 0)).contains("no physical volume"));
+        assert!(note_of("").contains("no segments"));
+        let thin = "s { start_extent = 0 extent_count = 1 type = \"thin\" }";
+        assert!(note_of(thin).contains("\"thin\" are not read"));
+        let odd = "s { start_extent = 0 extent_count = 2 type = \"striped\" stripe_size = 3 \
+                   stripes = [\"a\", 0, \"b\", 0] }";
+        assert!(note_of(odd).contains("do not fill"));
+    }
+
+    #[test]
+    fn snapshots_and_hidden_volumes_are_not_mapped() {
+        let text = group(1, &linear(0, 1, "a", 0)).replace(
+            "logical_volumes {",
+            "logical_volumes { snapshot0 { status = [\"READ\"] s { type = \"snapshot\" \
+             cow_store = \"lv\" } }",
+        );
+        let found = volumes(&[member(b'a', &text)]);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].note.contains("snapshot"));
+    }
+
+    #[test]
+    fn damage_is_told_unless_another_member_has_the_metadata() {
+        let damaged = member(b'a', "vg {");
+        let found = volumes(std::slice::from_ref(&damaged));
+        assert!(found[0].name.is_empty() && found[0].note.contains("grammar"));
+        let sound = member(b'b', &group(1, &linear(0, 1, "b", 0)));
+        let found = volumes(&[damaged, sound]);
+        assert_eq!((found.len(), found[0].note.as_str()), (1, ""));
+        assert!(volumes(&[disk_of(&[0; 100]), disk_of(&[0; 8192])]).is_empty());
+    }
 }

@@ -18,7 +18,7 @@ use names::{ENTRY, LongName};
 const ROOT: u64 = 0;
 /// The most bytes of one directory that are read; the specification allows 2 MiB.
 const MOST_BYTES: u64 = 16 << 20;
-/// BitLocker To Go puts a small FAT with its reader in front of what is encrypted.
+/// `BitLocker` To Go puts a small FAT with its reader in front of what is encrypted.
 const BITLOCKER_AT: usize = 424;
 const BITLOCKER_TO_GO: [u8; 16] = 0x3BD6_6749_292E_D84A_8399_F6A3_39E3_D001u128.to_be_bytes();
 const FREE: u8 = 0xE5;
