@@ -60,9 +60,10 @@ impl Hive {
             return Err(Error::corrupt("registry hive", 0, "\"regf\" in 4096 bytes", actual));
         };
         if base.is_dirty() {
-            let state = match base.sound {
-                true => format!("sequence numbers {} and {}", base.primary, base.secondary),
-                false => "wrong checksum of its base block".to_owned(),
+            let state = if base.sound {
+                format!("sequence numbers {} and {}", base.primary, base.secondary)
+            } else {
+                "wrong checksum of its base block".to_owned()
             };
             if let Some(replay) = log::replay(hive, base, logs) {
                 notes.push(format!("the hive is dirty ({state}): {} applied", replay.applied));

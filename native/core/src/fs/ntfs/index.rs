@@ -23,7 +23,7 @@ const MOST_ROOT: u64 = 64 << 10;
 /// A name in an index: the reference of its file, the name, its name space.
 struct Name {
     reference: u64,
-    name: Vec<u16>,
+    units: Vec<u16>,
     space: u8,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Directory<'a> {
                     let message = format!("an NTFS directory of more than {MAX_ENTRIES} names");
                     return Err(Error::Unsupported(message));
                 }
-                entries.push(Entry { name: to_wtf8(&name.name), node: name.reference });
+                entries.push(Entry { name: to_wtf8(&name.units), node: name.reference });
             }
         }
         Ok(entries)
@@ -94,7 +94,7 @@ impl<'a> Directory<'a> {
                 let order = item
                     .name
                     .as_ref()
-                    .map_or(Ordering::Greater, |name| upcase.compare(&name.name, wanted));
+                    .map_or(Ordering::Greater, |name| upcase.compare(&name.units, wanted));
                 if order == Ordering::Less {
                     continue;
                 }
@@ -103,7 +103,7 @@ impl<'a> Directory<'a> {
                     pending.push(self.below(child, &mut seen)?);
                 }
                 let Some(name) = item.name.filter(|_| order == Ordering::Equal) else { break };
-                if name.name == wanted {
+                if name.units == wanted {
                     return Ok(Some(name.reference));
                 }
                 similar = similar.or(Some(name.reference));
@@ -136,7 +136,7 @@ impl<'a> Directory<'a> {
         let mut block = vec![0; self.block];
         blocks.read_at(&self.mft.volume, offset, &mut block)?;
         let structure = format!("index block of NTFS directory {}", self.number);
-        fix(&mut block, b"INDX", &structure, offset)?;
+        fix(&mut block, *b"INDX", &structure, offset)?;
         if u64_at(&block, 0x10) != Some(cluster) {
             return Err(self.corrupt(&format!("block {cluster}"), "another one".into()));
         }
@@ -178,7 +178,7 @@ fn name(entry: &[u8]) -> Option<Name> {
     let length = 2 * usize::from(*key.get(0x40)?);
     Some(Name {
         reference: u64_at(entry, 0)?,
-        name: units(key.get(0x42..0x42 + length)?),
+        units: units(key.get(0x42..0x42 + length)?),
         space: key[0x41],
     })
 }
