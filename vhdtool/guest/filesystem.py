@@ -71,8 +71,8 @@ class Volume:
         free: Bytes free, None where that is not stored.
         notes: What a reader of files must know: a journal that was not replayed, a feature that
             is not read. One sentence each.
-        dirty: NTFS: whether it is marked to be checked at the next start, None where not stored.
-        log_clean: NTFS: whether its log says that it was dismounted in order, None where not stored.
+        dirty: Whether NTFS is marked to be checked at the next start, None where not stored.
+        log_clean: Whether the log of NTFS says that it was dismounted in order, None likewise.
     """
 
     kind: str
