@@ -24,9 +24,12 @@ class NativeFileSystem:
         """
         with _as_guest_error():
             self._native = _native.FileSystem.open(volume)
-            kind, label, uuid, size, free, ignores_case, notes, *more = self._native.volume()
+            facts = self._native.volume()
+        kind, label, uuid, size, free, ignores_case, notes, dirty, log_clean = facts
         text = label.decode("utf-8", "surrogateescape")
-        self.volume = Volume(kind, text, uuid, size, free, tuple(notes), *more)
+        self.volume = Volume(
+            kind, text, uuid, size, free, tuple(notes), dirty=dirty, log_clean=log_clean
+        )
         self.ignores_case = ignores_case
         self.root = self._native.root
 
