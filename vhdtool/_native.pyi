@@ -353,7 +353,6 @@ class Comparison:
 def compare(job: Job, a: Disk, b: Disk, *, pad: bool = False) -> Comparison:
     """Compare the common length; with `pad` also the rest of the longer disk, with zeros."""
 
-
 @final
 class FileSystem:
     """A file system of the guest; nodes are numbers. All calls raise what `Disk.read_at` does.

@@ -42,11 +42,14 @@ struct Clusters {
 impl Stream {
     /// Starts with the first piece of an attribute.
     pub fn new(attribute: &Attribute<'_>, cluster: u64, clusters: u64) -> Result<Self> {
-        let Body::Clusters { first, size, initialized, unit, runs: encoded, .. } = attribute.body
-        else {
-            let Body::Resident(bytes) = attribute.body else { unreachable!() };
-            let storage = Storage::Resident(bytes.to_vec());
-            return Ok(Self { size: bytes.len() as u64, storage });
+        let (first, unit, size, initialized, encoded) = match attribute.body {
+            Body::Resident(bytes) => {
+                let storage = Storage::Resident(bytes.to_vec());
+                return Ok(Self { size: bytes.len() as u64, storage });
+            }
+            Body::Clusters { first, unit, size, initialized, runs } => {
+                (first, unit, size, initialized, runs)
+            }
         };
         let mut runs = Runs::default();
         runs.extend(encoded, first, clusters)?;
