@@ -166,7 +166,7 @@ impl Clusters {
         while !buffer.is_empty() {
             let start = offset - offset % self.unit;
             let skipped = usize::try_from(offset - start).unwrap_or(0);
-            let left = (start + self.unit - offset).min(buffer.len() as u64);
+            let left = (self.unit - (offset - start)).min(buffer.len() as u64);
             let (piece, rest) = buffer.split_at_mut(usize::try_from(left).unwrap_or(buffer.len()));
             let stored = self.stored_in_unit(start / self.cluster)? * self.cluster;
             if stored == 0 {
