@@ -4,9 +4,9 @@ A hive is a nested dict: a key with a dict is a key, anything else a value.
 
     hive = write_hive({"Select": {"Current": 1}, "Setup": {"OobeInProgress": 0, "": "default"}})
 
-Values are strings (REG_SZ), bytes (REG_BINARY), ints (REG_DWORD), lists of strings (REG_MULTI_SZ) or
-`Typed(type, data)`. `log_entries` makes a log that turns one state of a hive into another one, `old_log`
-one of Windows before 8.1, `spoil` makes a hive dirty.
+Values are strings (REG_SZ), bytes (REG_BINARY), ints (REG_DWORD), lists of strings (REG_MULTI_SZ)
+or `Typed(type, data)`. `log_entries` makes a log that turns one state of a hive into another one,
+`old_log` one of Windows before 8.1, `spoil` makes a hive dirty.
 """
 
 from __future__ import annotations

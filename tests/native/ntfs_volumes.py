@@ -53,28 +53,18 @@ def mounted(volume: Path, options: str = "compression,streams_interface=xattr") 
         pytest.skip("ntfs-3g cannot mount here: no /dev/fuse, or not root")
     folder = volume.with_suffix(".mount")
     folder.mkdir(exist_ok=True)
-    command = [tool("ntfs-3g"), "-o", options, str(volume), str(folder)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"ntfs-3g cannot mount here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        unmount(folder)
-
-
-def unmount(folder: Path) -> None:
-    """Unmount, and wait until ntfs-3g has written everything."""
-    before = subprocess.run(["mount"], check=True, capture_output=True, text=True).stdout
-    line = next((line for line in before.splitlines() if f" {folder} " in line), None)
-    subprocess.run(["umount", folder], check=True)
-    volume = line.split(" on ")[0] if line else ""
-    for _ in range(200):
-        listed = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True)
-        if not any("ntfs-3g" in args and volume in args for args in listed.stdout.splitlines()):
-            return
-        time.sleep(0.05)
-    raise AssertionError("ntfs-3g did not end")
+    command = [tool("ntfs-3g"), "-o", f"no_detach,{options}", str(volume), str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as driver:
+        while not folder.is_mount():
+            if driver.poll() is not None:
+                pytest.skip(f"ntfs-3g cannot mount here: {driver.communicate()[1].strip()}")
+            time.sleep(0.02)
+        try:
+            yield folder
+        finally:
+            # It ends when everything is written.
+            subprocess.run(["umount", folder], check=True)
+            driver.communicate(timeout=60)
 
 
 def set_reparse(path: str | bytes | Path, tag: int, data: bytes) -> None:

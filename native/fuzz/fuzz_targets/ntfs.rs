@@ -35,7 +35,7 @@ fn walk(ntfs: &Ntfs, input: &Input) {
             }
             let _ = ntfs.lookup(directory, &entry.name);
             let Ok(stat) = ntfs.stat(entry.node) else { continue };
-            let mut buffer = vec![0; 20_000];
+            let mut buffer = vec![0; 2000];
             for offset in [0, input.offset, stat.size.saturating_sub(100)] {
                 let read = ntfs.read_at(entry.node, offset, &mut buffer).unwrap_or(0);
                 assert!(read <= buffer.len());

@@ -72,7 +72,7 @@ pub fn replay(hive: &[u8], base: Base, logs: &[&[u8]]) -> Option<Replay> {
 }
 
 /// The entries to apply, in order: without a gap, from the one that the hive waits for.
-fn follow<'a>(mut changes: Vec<Change<'a>>, base: Base) -> Vec<Change<'a>> {
+fn follow(mut changes: Vec<Change<'_>>, base: Base) -> Vec<Change<'_>> {
     changes.sort_by_key(|change| change.sequence);
     let gap = |pair: &[Change<'_>]| pair[1].sequence != pair[0].sequence.wrapping_add(1);
     if !base.sound {

@@ -16,6 +16,8 @@ const COMPRESSED: usize = BLOCKS + 2 * UNIT;
 const UPCASE: usize = COMPRESSED + UNIT;
 const UPCASE_CLUSTERS: usize = 128;
 const CLUSTERS: usize = UPCASE / UNIT + UPCASE_CLUSTERS;
+/// The sequence number of every record, as references have it.
+const SEQUENCE: u64 = 1 << 48;
 const NAME: &[u16] = &[0x24, 0x49, 0x33, 0x30];
 
 /// What stands in an index entry of the root directory.
@@ -79,7 +81,7 @@ fn put(bytes: &mut [u8], offset: usize, field: &[u8]) {
 
 fn record(number: usize, attributes: &[u8]) -> Vec<u8> {
     let flags: u16 = if matches!(number, 5 | 21) { 3 } else { 1 };
-    let base: u64 = if number == 19 { 1 << 48 | 18 } else { 0 };
+    let base: u64 = if number == 19 { SEQUENCE | 0x12 } else { 0 };
     let mut bytes = b"FILE\x30\0\x03\0".to_vec();
     bytes.resize(0x30, 0);
     put(&mut bytes, 0x10, &1u16.to_le_bytes());
@@ -107,7 +109,7 @@ fn attributes(number: usize) -> Vec<u8> {
             all.extend(resident(kind::VOLUME_INFORMATION, &[], 2, &version));
         }
         5 => {
-            let mut root = [0x30u32, 1, UNIT as u32, 1].map(u32::to_le_bytes).concat();
+            let mut root = [0x30u32, 1, 0x400, 1].map(u32::to_le_bytes).concat();
             root.extend(index(&NAMES[..0], Some((0, 1)), 16));
             all.extend(resident(kind::INDEX_ROOT, NAME, 1, &root));
             all.extend(clusters(kind::INDEX_ALLOCATION, NAME, 0, 2 * UNIT, &[(BLOCKS, 2)]));
@@ -126,9 +128,9 @@ fn attributes(number: usize) -> Vec<u8> {
         }
         18 => {
             let mut list = Vec::new();
-            for (first, reference) in [(0u64, 18u64), (2, 19)] {
+            for (first, reference) in [(0u64, 0x12u64), (2, 0x13)] {
                 list.extend([0x80, 0, 0, 0, 0x20, 0, 0, 0x1A]);
-                list.extend([first, 1 << 48 | reference].map(u64::to_le_bytes).concat());
+                list.extend([first, SEQUENCE | reference].map(u64::to_le_bytes).concat());
                 list.extend([0; 8]);
             }
             all.extend(resident(kind::ATTRIBUTE_LIST, &[], 1, &list));
@@ -145,7 +147,7 @@ fn attributes(number: usize) -> Vec<u8> {
             all.extend(resident(kind::REPARSE_POINT, &[], 1, &data));
         }
         21 => {
-            let mut root = [0x30u32, 1, UNIT as u32, 1].map(u32::to_le_bytes).concat();
+            let mut root = [0x30u32, 1, 0x400, 1].map(u32::to_le_bytes).concat();
             root.extend(index(&NAMES[..1], None, 16));
             all.extend(resident(kind::INDEX_ROOT, NAME, 1, &root));
         }
@@ -234,7 +236,7 @@ fn index(names: &[(&str, u8)], below: Option<(u64, u64)>, first: usize) -> Vec<u
 fn entry(name: &str, number: u8, child: Option<u64>) -> Vec<u8> {
     let units: Vec<u16> = name.encode_utf16().collect();
     let key = 0x42 + 2 * units.len();
-    let mut bytes = (1u64 << 48 | u64::from(number)).to_le_bytes().to_vec();
+    let mut bytes = (SEQUENCE | u64::from(number)).to_le_bytes().to_vec();
     let length = (16 + key).next_multiple_of(8) + if child.is_some() { 8 } else { 0 };
     bytes.extend(u16::try_from(length).unwrap_or(0).to_le_bytes());
     bytes.extend(u16::try_from(key).unwrap_or(0).to_le_bytes());

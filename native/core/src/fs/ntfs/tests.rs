@@ -163,6 +163,10 @@ fn sizes_are_not_believed() {
     assert_eq!(huge.stat(node).unwrap().size, u64::MAX);
     let mut buffer = [1; 100];
     assert!(huge.read_at(node, u64::MAX - 50, &mut buffer).is_ok());
+    let size = attribute(17, kind::DATA) + 0x30;
+    let packed = open(&damaged(record(17), size, &[0xFF; 16])).unwrap();
+    let node = packed.lookup(ROOT, b"packed").unwrap().unwrap();
+    assert!(packed.read_at(node, u64::MAX - 50, &mut buffer).is_err());
     let unit = attribute(17, kind::DATA) + 0x22;
     for exponent in [0, 30, 63, 64, 255] {
         let ntfs = open(&damaged(record(17), unit, &[exponent])).unwrap();
