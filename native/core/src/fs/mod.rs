@@ -8,6 +8,7 @@ pub mod ext;
 pub mod fat;
 pub mod names;
 pub mod overlay;
+pub mod xfs;
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -120,6 +121,9 @@ pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
     }
     if fat::detect(volume) {
         return fat::open(volume);
+    }
+    if xfs::detect(volume) {
+        return xfs::open(volume);
     }
     Err(Error::Unsupported("no file system that is known".to_owned()))
 }
