@@ -30,6 +30,7 @@ class NativeFileSystem:
         self.volume = Volume(kind, text, uuid, size, free, tuple(notes), clean, errors)
         self.ignores_case = ignores_case
         self.root = self._native.root
+        self.top_level = self._native.top_level
 
     def lookup(self, directory: int, name: bytes) -> int | None:
         """As `FileSystem.lookup`."""
