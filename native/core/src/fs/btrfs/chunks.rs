@@ -16,9 +16,13 @@ const SPREAD: [(u64, &str); 4] =
     [(1 << 3, "RAID0"), (1 << 6, "RAID10"), (1 << 7, "RAID5"), (1 << 8, "RAID6")];
 const MOST_CHUNKS: usize = 1 << 20;
 
+/// A chunk's type: it holds data.
+const DATA: u64 = 1;
+
 #[derive(Debug)]
 struct Chunk {
     length: u64,
+    data: bool,
     /// Where each copy starts on this device.
     copies: Vec<u64>,
 }
@@ -71,8 +75,14 @@ impl Chunks {
         if self.0.len() >= MOST_CHUNKS {
             return Err(Error::Unsupported(format!("btrfs of more than {MOST_CHUNKS} chunks")));
         }
-        self.0.insert(key.offset, Chunk { length, copies });
+        self.0.insert(key.offset, Chunk { length, data: kind & DATA != 0, copies });
         Ok(())
+    }
+
+    /// How many copies of data this device has.
+    pub fn data_copies(&self) -> u64 {
+        let data = self.0.values().filter(|chunk| chunk.data);
+        data.map(|chunk| chunk.copies.len() as u64).max().unwrap_or(1)
     }
 
     /// Where each copy of a logical address is on the device, and how many bytes go on there.

@@ -118,7 +118,7 @@ impl FileSystem for Btrfs {
             label: superblock.label.clone(),
             uuid: uuid_text(superblock.uuid),
             size: superblock.total_bytes,
-            free: superblock.total_bytes.checked_sub(superblock.used_bytes),
+            free: self.forest.free(),
             ignores_case: false,
             clean: (superblock.log_root != 0).then_some(false),
             errors: superblock.errors,

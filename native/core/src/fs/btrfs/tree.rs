@@ -258,6 +258,12 @@ impl Forest {
         Ok(())
     }
 
+    /// Bytes that files may still take, counted as what they would hold.
+    pub fn free(&self) -> Option<u64> {
+        let room = self.superblock.total_bytes / self.chunks.data_copies();
+        room.checked_sub(self.superblock.used_bytes)
+    }
+
     /// What is not checked, if anything.
     pub fn unchecked(&self) -> Option<&'static str> {
         match self.superblock.checksum {
