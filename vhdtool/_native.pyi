@@ -394,6 +394,10 @@ class FileSystem:
     def root(self) -> int:
         """The node of the root directory."""
 
+    @property
+    def top_level(self) -> int:
+        """The node from which `subvol=` is looked up: of btrfs the top level, else the root."""
+
     def lookup(self, directory: int, name: bytes) -> int | None:
         """Return the node of a name, None where the directory has no such name."""
 

@@ -4,6 +4,7 @@
 //! the structures say is a lie until it was checked; sizes are not believed, loops end, and what is
 //! not read is [`Error::Unsupported`] with the name of the feature.
 
+pub mod btrfs;
 pub mod ext;
 pub mod fat;
 pub mod names;
@@ -104,6 +105,11 @@ pub trait FileSystem: Send + Sync {
     /// The node of its root directory.
     fn root(&self) -> u64;
 
+    /// The node from which `subvol=` of a mount is looked up: of btrfs the top level, else the root.
+    fn top_level(&self) -> u64 {
+        self.root()
+    }
+
     /// The node of a name in a directory, without the cost of listing it where that can be had.
     fn lookup(&self, directory: u64, name: &[u8]) -> Result<Option<u64>>;
 
@@ -130,6 +136,9 @@ pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
     }
     if fat::detect(volume) {
         return fat::open(volume);
+    }
+    if btrfs::detect(volume) {
+        return btrfs::open(volume);
     }
     if xfs::detect(volume) {
         return xfs::open(volume);

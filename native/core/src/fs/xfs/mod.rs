@@ -3,13 +3,17 @@
 mod directory;
 mod extents;
 mod inode;
+mod log;
 mod patch;
+mod replay;
 mod store;
 mod superblock;
+mod transactions;
 
 pub use superblock::detect;
 
 use self::inode::{Format, Inode};
+use self::log::Log;
 use self::patch::Patches;
 use self::store::{LINK, Store};
 use self::superblock::Superblock;
@@ -28,34 +32,75 @@ const LONGEST_LINK: u64 = 1024;
 struct Xfs {
     store: Store,
     clean: Option<bool>,
+    free: Option<u64>,
     notes: Vec<String>,
     names: NameCache,
 }
 
-/// Opens the XFS of a volume.
+/// Opens the XFS of a volume; what its log adds is seen as if it were on the volume.
 pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
-    Ok(Box::new(Xfs::open(volume)?))
+    let superblock = Superblock::read(volume, true)?;
+    let mut notes = Vec::new();
+    if superblock.needs_repair {
+        notes.push("it is marked as needing xfs_repair: Linux refuses to mount it".to_owned());
+    }
+    let claimed = superblock.blocks.saturating_mul(superblock.block_size);
+    if claimed > volume.size() {
+        notes.push(format!(
+            "the file system has {claimed} bytes and its volume {}: Linux refuses to mount it",
+            volume.size()
+        ));
+    }
+    let (patches, clean) = match recover(volume, &superblock, &mut notes) {
+        Ok(Recovered::Nothing { clean }) => (Patches::default(), clean),
+        Ok(Recovered::Changes(patches)) => (patches, Some(false)),
+        Err(error) => {
+            notes.push(format!(
+                "the log needs to be replayed and was not ({error}): files are seen as they were \
+                 before the last changes"
+            ));
+            (Patches::default(), Some(false))
+        }
+    };
+    let mut store = Store::new(volume, superblock, patches);
+    if store.is_patched(0, 512) {
+        store.superblock = Superblock::read(&store.disk, false)?;
+    }
+    let free = if clean == Some(false) {
+        // Counters of the superblock are written at the end.
+        replay::free_blocks(&store.disk, &store.superblock).ok().flatten()
+    } else {
+        Some(store.superblock.free_blocks)
+    };
+    Ok(Box::new(Xfs { store, clean, free, notes, names: NameCache::default() }))
+}
+
+enum Recovered {
+    /// The log holds nothing, or cannot be looked at.
+    Nothing { clean: Option<bool> },
+    /// What it changes.
+    Changes(Patches),
+}
+
+fn recover(volume: &Disk, superblock: &Superblock, notes: &mut Vec<String>) -> Result<Recovered> {
+    if superblock.log_start == 0 {
+        notes.push("the log is on another device and was not looked at".to_owned());
+        return Ok(Recovered::Nothing { clean: None });
+    }
+    let log = Log::new(volume, superblock)?;
+    let Some(span) = log.dirty()? else { return Ok(Recovered::Nothing { clean: Some(true) }) };
+    let done = replay::replay(volume, superblock, &log, span)?;
+    if !done.unfinished.is_empty() {
+        notes.push(format!(
+            "{} changes of extents that the log begins and does not end were not carried on: \
+             the files may be seen with old data",
+            done.unfinished.len()
+        ));
+    }
+    Ok(Recovered::Changes(done.patches))
 }
 
 impl Xfs {
-    /// Reads the superblock, and what the log would change.
-    fn open(volume: &Disk) -> Result<Self> {
-        let superblock = Superblock::read(volume)?;
-        let mut notes = Vec::new();
-        if superblock.needs_repair {
-            notes.push("XFS is marked as needing xfs_repair; Linux does not mount it".to_owned());
-        }
-        let wanted = superblock.blocks.saturating_mul(superblock.block_size);
-        if wanted > volume.size() {
-            notes.push(format!(
-                "XFS has {wanted} bytes, its volume only {}; Linux does not mount it",
-                volume.size()
-            ));
-        }
-        let store = Store::new(volume, superblock, Patches::default());
-        Ok(Self { store, clean: None, notes, names: NameCache::default() })
-    }
-
     fn directory(&self, node: u64) -> Result<Inode> {
         let inode = Inode::read(&self.store, node)?;
         if inode.stat.kind == NodeKind::Directory {
@@ -88,13 +133,13 @@ impl Xfs {
 impl FileSystem for Xfs {
     fn volume(&self) -> Volume {
         let superblock = &self.store.superblock;
-        let free = superblock.free_blocks.min(superblock.blocks) * superblock.block_size;
+        let free = self.free.map(|free| free.min(superblock.blocks) * superblock.block_size);
         Volume {
             kind: "XFS".to_owned(),
             label: superblock.label.clone(),
             uuid: uuid_text(superblock.uuid),
             size: superblock.blocks * superblock.block_size,
-            free: Some(free),
+            free,
             ignores_case: superblock.ascii_ci,
             clean: self.clean,
             errors: superblock.needs_repair,

@@ -3,6 +3,7 @@
 use crate::disk::{BlockMap, Disk, Mapping, Target};
 use crate::error::Result;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Bytes of a patch: a basic block of XFS.
@@ -61,12 +62,14 @@ impl Patches {
     }
 
     fn sector(&mut self, disk: &Disk, number: u64) -> Result<&mut [u8; 512]> {
-        if !self.sectors.contains_key(&number) {
-            let mut bytes = Box::new([0; 512]);
-            disk.read_at(number * SECTOR, &mut bytes[..])?;
-            self.sectors.insert(number, bytes);
+        match self.sectors.entry(number) {
+            Entry::Occupied(found) => Ok(found.into_mut()),
+            Entry::Vacant(place) => {
+                let mut bytes = Box::new([0; 512]);
+                disk.read_at(number * SECTOR, &mut bytes[..])?;
+                Ok(place.insert(bytes))
+            }
         }
-        Ok(self.sectors.entry(number).or_insert_with(|| Box::new([0; 512])))
     }
 }
 

@@ -22,9 +22,6 @@ pub struct Seal {
 /// Directory blocks with names (`xfs_dir3_data_hdr`).
 pub const NAMES: Seal =
     Seal { name: "XFS directory block", checksum: 4, address: 8, uuid: 24, owner: Some(40) };
-/// Blocks of a directory's index (`xfs_da3_blkinfo`).
-pub const INDEX: Seal =
-    Seal { name: "XFS directory index", checksum: 12, address: 16, uuid: 32, owner: Some(48) };
 /// Nodes of an extent tree (`xfs_btree_block`, long form).
 pub const EXTENT_TREE: Seal =
     Seal { name: "XFS extent tree block", checksum: 64, address: 24, uuid: 40, owner: None };

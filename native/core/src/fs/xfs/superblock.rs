@@ -27,6 +27,7 @@ const NEEDS_REPAIR: u32 = 0x10;
 const KNOWN_INCOMPAT: u32 = 0x1FF;
 
 /// What the superblock says, checked.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone)]
 pub struct Superblock {
     /// Bytes of a block.
@@ -78,8 +79,8 @@ pub fn detect(volume: &Disk) -> bool {
 }
 
 impl Superblock {
-    /// Reads and checks the first superblock.
-    pub fn read(volume: &Disk) -> Result<Self> {
+    /// Reads and checks the first superblock; `sealed` if its checksum is, too.
+    pub fn read(volume: &Disk, sealed: bool) -> Result<Self> {
         let mut bytes = vec![0; 512];
         volume.read_at(0, &mut bytes)?;
         let sector_size = usize::from(be16(&bytes, 102));
@@ -90,10 +91,10 @@ impl Superblock {
             bytes.resize(sector_size, 0);
             volume.read_at(0, &mut bytes)?;
         }
-        Self::parse(&bytes)
+        Self::parse(&bytes, sealed)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    fn parse(bytes: &[u8], sealed: bool) -> Result<Self> {
         if bytes[..4] != MAGIC {
             return Err(corrupt(0, "the magic XFSB", "something else"));
         }
@@ -105,7 +106,7 @@ impl Superblock {
                 return Err(Error::Unsupported(format!("XFS version {other}, known are 4 and 5")));
             }
         };
-        if v5 && checksum(bytes, CRC) != le32(bytes, CRC) {
+        if v5 && sealed && checksum(bytes, CRC) != le32(bytes, CRC) {
             let actual = format!("{:#010x}", checksum(bytes, CRC));
             return Err(corrupt(CRC, format!("checksum {:#010x}", le32(bytes, CRC)), actual));
         }
