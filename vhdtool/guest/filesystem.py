@@ -105,7 +105,11 @@ class FileSystem(Protocol):
 
     @property
     def root(self) -> int:
-        """The node of the root directory."""
+        """The node of the root directory; of a btrfs that of the default subvolume."""
+
+    @property
+    def top_level(self) -> int:
+        """The node of the folder that paths of subvolumes start from; the root without any."""
 
     def lookup(self, directory: int, name: bytes) -> int | None:
         """Return the node that a name stands for, None where the directory has no such name."""

@@ -39,7 +39,7 @@ class MemoryFileSystem:
         """Make the files, and their folders; text is UTF-8."""
         self.ignores_case = ignores_case
         self.volume = volume or Volume("memory")
-        self.root = _ROOT
+        self.root = self.top_level = _ROOT
         self._nodes = {_ROOT: _Node(Stat(NodeKind.DIRECTORY, mode=0o755, inode=_ROOT))}
         for path, data in (files or {}).items():
             self.add(path, data)

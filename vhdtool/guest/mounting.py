@@ -11,6 +11,7 @@ from vhdtool.formats.gpt import EFI_SYSTEM
 from vhdtool.guest.devices import find_volume, name_volumes
 from vhdtool.guest.linux.files import Files
 from vhdtool.guest.linux.fstab import device_tag, read_fstab
+from vhdtool.guest.rooted import RootedFileSystem
 from vhdtool.guest.systems import subvolume_of
 from vhdtool.guest.tree import Tree
 from vhdtool.text import printable
@@ -42,7 +43,7 @@ class Mount:
     Attributes:
         folder: Where it is mounted, without symbolic links.
         volume: What is mounted.
-        subvolume: The path of a btrfs subvolume, "" for the top.
+        subvolume: The path of a btrfs subvolume, "" for the default one.
         line: The line of /etc/fstab that says so; None where its content says so.
     """
 
@@ -141,7 +142,8 @@ class _Mounter:
         try:
             node = None
             if mount.subvolume:
-                place = Tree(filesystem).find(mount.subvolume, follow=False)
+                subvolumes = Tree(RootedFileSystem(filesystem, filesystem.top_level))
+                place = subvolumes.find(mount.subvolume, follow=False)
                 if place is None:
                     return f"{mount.volume.name} has no subvolume {mount.subvolume}"
                 node = place.node

@@ -17,6 +17,7 @@ class RootedFileSystem:
         """Look at `filesystem` with the folder `root` as its root."""
         self.filesystem = filesystem
         self.root = root
+        self.top_level = filesystem.top_level
 
     @property
     def volume(self) -> Volume:

@@ -57,7 +57,7 @@ class System:
         kind: LINUX, WINDOWS or BSD.
         volume: The volume of its root file system.
         root: Its root file system; None for a BSD, whose UFS is not read.
-        subvolume: The path of the btrfs subvolume that is the root, "" where that is the top.
+        subvolume: The path of the btrfs subvolume that is the root, "" for the default one.
     """
 
     kind: SystemKind
@@ -123,7 +123,7 @@ def _linux_roots(volume: DiskVolume, filesystem: FileSystem) -> Iterator[System]
         yield System(SystemKind.LINUX, volume, filesystem)
     if volume.signature is not Signature.BTRFS:
         return
-    tree = Tree(filesystem)
+    tree = Tree(RootedFileSystem(filesystem, filesystem.top_level))
     names = [name for name in tree.names("/") if name not in _SUBVOLUMES]
     snapshots = sorted(tree.names(_SNAPSHOTS), key=lambda name: (len(name), name), reverse=True)
     paths = [
