@@ -77,7 +77,7 @@ def _covers_wire_server(entry: str) -> bool:
     return WIRE_SERVER.startswith(beginning) if star and not rest else entry == WIRE_SERVER
 
 
-@windows_rule("WIN412", "static-address", ERROR)
+@windows_rule("WIN412", "interface-without-dhcp", ERROR)
 def static_address(guest: WindowsGuest) -> Iterator[Hit]:
     """
     ## What it checks
