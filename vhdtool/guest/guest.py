@@ -168,6 +168,8 @@ def _volume_gaps(volume: DiskVolume) -> list[str]:
     """Say what was not read of a volume that holds a file system that is read."""
     if volume.is_damaged:
         return [f"{volume.name} ({volume.signature}) cannot be read: {volume.reason}"]
+    if volume.disk is None and volume.problem is not None:
+        return [f"{volume.name} cannot be read: {volume.problem}"]
     if volume.filesystem is None:
         return []
     return [f"{volume.name}: {note}" for note in volume.filesystem.volume.notes]
