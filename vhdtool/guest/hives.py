@@ -10,11 +10,11 @@ from vhdtool.guest.windows.guest import WindowsGuest
 from vhdtool.text import printable
 
 if TYPE_CHECKING:
-    from vhdtool.guest.tree import Tree
     from collections.abc import Callable
 
     from vhdtool.guest.guest import Guest
     from vhdtool.guest.registry import Key, Value
+    from vhdtool.guest.tree import Tree
     from vhdtool.guest.worker import Send
 
 NAMES = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY", "DEFAULT", "BCD")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
     from vhdtool.guest.linux.accounts import Account, Password
     from vhdtool.guest.linux.guest import LinuxGuest

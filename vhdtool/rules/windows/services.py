@@ -177,8 +177,8 @@ def cd_rom_driver_disabled(guest: WindowsGuest) -> Iterator[Hit]:
         yield key_hit(service.key, "cdrom has Start 4 (disabled), expected 1 (system)", "Start")
 
 
-@windows_rule("WIN455", "no-serial-console", INFO)
-def no_serial_console(guest: WindowsGuest) -> Iterator[Hit]:
+@windows_rule("WIN455", "no-administration-console", INFO)
+def no_administration_console(guest: WindowsGuest) -> Iterator[Hit]:
     """
     ## What it checks
     A server has the Special Administration Console: the services sacsvr (not disabled) and sacdrv.
