@@ -32,7 +32,7 @@ def recovery_partition_behind_windows(facts: DiskFacts) -> Iterator[Hit]:
     Disable the recovery environment (`reagentc /disable`) and delete the partition.
 
     ## Source
-    - MicrosoftDocs/SupportArticles-docs, cannot-extend-volume-recovery-partition
+    - MicrosoftDocs/SupportArticles-docs, "Cannot extend volume: recovery partition"
     """
     layout = system_disk(facts, Guest.WINDOWS)
     if layout is None:

@@ -283,7 +283,7 @@ def nvme_not_ready(guest: WindowsGuest) -> Iterator[Hit]:
     New sizes of machines have their disks on NVMe only.
 
     ## How to fix
-    Set Services\\stornvme\\Start to 0 and Services\\stornvme\\Parameters\\IoTimeoutValue to 240.
+    Set Start of Services\\stornvme to 0, and IoTimeoutValue of its key Parameters to 240.
 
     ## Source
     - Azure, "Enable NVMe interface"

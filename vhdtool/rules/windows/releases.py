@@ -75,7 +75,7 @@ def evaluation_or_preview(guest: WindowsGuest) -> Iterator[Hit]:
     Convert the edition with `DISM /Set-Edition`, or install from other media.
 
     ## Source
-    - MicrosoftDocs/SupportArticles-docs, azure/virtual-machines/windows/error-code-0xc0000605
+    - MicrosoftDocs/SupportArticles-docs, page on the error code 0xc0000605
     - Names of editions are those of `DISM /Set-Edition`: ServerDatacenterEval, EnterpriseEval.
     Previews are built from a branch called prerelease.
     """
