@@ -26,6 +26,7 @@ from tests.rules.linux.guests import (
     kernel,
     memory,
     passes,
+    rpm_ndb,
     user,
     waagent,
 )
@@ -134,26 +135,6 @@ def test_lnx340_hits_missing_networking() -> None:
 def test_lnx340_passes_with_it_and_later_releases() -> None:
     passes("LNX340", RHEL6 | {"/etc/sysconfig/network": "NETWORKING=yes\n"})
     passes("LNX340", RHEL)
-
-
-def rpm_ndb(**versions: str) -> Files:
-    """Return rpm's database with packages."""
-    slots, blobs = b"", b""
-    for index, (name, version) in enumerate(versions.items(), 1):
-        texts = name.encode() + b"\0" + version.encode() + b"\0" + b"1\0"
-        entries = [(1000, 0), (1001, len(name) + 1), (1002, len(name) + len(version) + 2)]
-        blob = struct.pack(">II", len(entries), len(texts))
-        blob += b"".join(struct.pack(">IIII", tag, 6, at, 1) for tag, at in entries) + texts
-        start = 4096 + len(blobs)
-        piece = struct.pack("<4sIII", b"BlbS", index, 1, len(blob)) + blob
-        piece = piece.ljust(-(-(len(piece) + 12) // 16) * 16, b"\0")
-        slots += struct.pack("<4sIII", b"Slot", index, start // 16, len(piece) // 16)
-        blobs += piece
-    free = b"".join(
-        struct.pack("<4sIII", b"Slot", 0, 0, 0) for _ in range((4064 - len(slots)) // 16)
-    )
-    head = struct.pack("<4sIII", b"RpmP", 0, 1, 1).ljust(32, b"\0")
-    return {"/usr/lib/sysimage/rpm/Packages.db": head + slots + free + blobs}
 
 
 def test_lnx341_hits_networkmanager_on_release_6() -> None:

@@ -43,7 +43,7 @@ def initramfs_names(data: bytes) -> list[str] | None:
 
     Returns:
         The names as stored. None where a part is damaged, is compressed in a way that is not read
-        here (zstd, lz4, lzop), or unpacks to more than 1 GiB.
+        here (zstd, lz4, lzop), unpacks to more than 1 GiB, or there are too many.
     """
     names: list[str] = []
     offset = 0
@@ -63,9 +63,11 @@ def initramfs_names(data: bytes) -> list[str] | None:
             source = _Unpacked(data, offset, unpacker)
             stream = _Stream(source.pieces())
             archives = 0
-            while stream.peek_archive() and archives < _MOST_ARCHIVES:
-                _list(stream, names)
+            while stream.peek_archive():
                 archives += 1
+                if archives > _MOST_ARCHIVES:
+                    return None
+                _list(stream, names)
             stream.drain()
             offset = source.end
         return None

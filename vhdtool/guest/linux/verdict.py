@@ -99,6 +99,8 @@ def _decide(
                 f"{SENTINEL} is there, though waagent deprovisioned the guest: it was started since"
             )
         return State.SPECIALIZED, f"{SENTINEL} is there: the agent provisions no new machine"
+    if guest.release is None and not guest.files.exists("/etc/passwd"):
+        return State.UNCLEAR, "no Linux was found"
     if unread:
         return State.UNCLEAR, f"not all could be read: {unread[0]}"
     if not strong:
