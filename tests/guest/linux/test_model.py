@@ -205,7 +205,8 @@ def test_hostile_archives_end_soon() -> None:
     assert initramfs_names(cpio() * 100_000) is None
     assert initramfs_names(gzip.compress(cpio() * 100_000)) is None
     bomb = gzip.compress(bytes(64 << 20))
-    assert initramfs_names(bomb * 40) == [] or initramfs_names(bomb) is None
+    assert initramfs_names(bomb) == []
+    assert initramfs_names(bomb * 20) is None
     assert time.monotonic() - started < 20
 
 
