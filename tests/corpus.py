@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,13 @@ def corpus_path(name: str) -> Path:
 def unpack(name: str, folder: Path) -> Path:
     """Write an uncompressed, sparse copy of a corpus file into `folder`, or skip the test."""
     source = corpus_path(name)
+    if source.suffix == ".zst":
+        zstd = shutil.which("zstd")
+        if zstd is None:
+            pytest.skip("zstd is not installed (apt-get install zstd)")
+        target = folder / source.stem
+        subprocess.run([zstd, "-q", "-d", "--sparse", str(source), "-o", str(target)], check=True)
+        return target
     opener = _OPENERS.get(source.suffix)
     target = folder / (source.stem if opener else source.name)
     if opener is None:

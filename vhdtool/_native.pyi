@@ -394,6 +394,10 @@ class FileSystem:
     def root(self) -> int:
         """The node of the root directory."""
 
+    @property
+    def top_level(self) -> int:
+        """The node from which `subvol=` is looked up: of btrfs the top level, else the root."""
+
     def lookup(self, directory: int, name: bytes) -> int | None:
         """Return the node of a name, None where the directory has no such name."""
 
@@ -441,3 +445,10 @@ class Hive:
 
     def modified(self, node: int) -> int:
         """Return when a key was last written, in seconds since 1970-01-01 UTC."""
+
+def lvm_volumes(disks: list[Disk]) -> list[tuple[str, str, Disk | None, str]]:
+    """Return volume group, name, bytes and note of each LVM2 logical volume on these volumes.
+
+    Volumes without a label are passed over. The bytes are None where the logical volume is not
+    linear or striped, a physical volume is missing or the metadata is damaged: the note says which.
+    """

@@ -148,8 +148,12 @@ def test_memory_is_bounded() -> None:
         send(len(bytes(80 * MIB)))
 
     assert answers(task, memory=256 * MIB) == [80 * MIB]
+
+    def too_much(send: Send) -> None:
+        send(len(bytes(2048 * MIB)))
+
     with pytest.raises(WorkerEnded, match="needed more than 64 MiB"):
-        answers(task, memory=64 * MIB)
+        answers(too_much, memory=64 * MIB)
 
 
 def test_death_says_its_signal_and_its_last_words() -> None:

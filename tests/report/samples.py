@@ -13,11 +13,15 @@ from vhdtool.rules.model import (
     DiskLocation,
     FileLocation,
     Finding,
+    GuestLocation,
+    GuestOutcome,
     Hit,
     Profile,
+    RegistryLocation,
     Report,
     RuleFailure,
     Severity,
+    Subject,
 )
 from vhdtool.rules.registry import rules
 
@@ -65,6 +69,7 @@ def report(
     crashed: Sequence[str] = (),
     gaps: Sequence[str] = (),
     open_error: str | None = None,
+    guest: GuestOutcome | None = None,
 ) -> Report:
     facts = DiskFacts(
         path=Path(path),
@@ -83,7 +88,17 @@ def report(
     )
     failures = tuple(RuleFailure(code, "KeyError: 'x'") for code in crashed)
     worst_first = sorted(findings, key=lambda found: (-found.severity.rank, found.rule.code))
-    return Report(Path(path), facts, tuple(profiles), tuple(worst_first), failures, None)
+    return Report(
+        Path(path), facts, tuple(profiles), tuple(worst_first), failures, None, guest=guest
+    )
+
+
+def guest(
+    summary: str = "Debian GNU/Linux 12 (bookworm) on partition 1",
+    gaps: Sequence[str] = (),
+    system: str = "linux",
+) -> GuestOutcome:
+    return GuestOutcome(system, summary, tuple(gaps), frozenset((Subject.GUEST, Subject.LINUX)))
 
 
 def unreadable(path: str | Path = "gone.vhd", hint: str | None = None) -> Report:
@@ -113,6 +128,19 @@ def every_kind() -> list[Report]:
                 finding("VHD021", evidence=b"qemu\xff"),
             ],
         ),
+        report("linux.vhd", guest=guest()),
+        report(
+            "windows.vhd",
+            [
+                finding("VHD003", location=GuestLocation("/etc/fstab", 3), evidence=b"UUID=x\t/"),
+                finding("VHD003", location=GuestLocation("/e\x1b[31m\udcff"), evidence=b"\xff\0"),
+                finding("VHD003", location=RegistryLocation("SYSTEM", "Setup", "CmdLine")),
+                finding("VHD003", location=RegistryLocation("BCD", "a\u202e{0}", "")),
+                finding("VHD003", location=RegistryLocation("SAM", "")),
+            ],
+            guest=guest("Windows \u2066 on partition 2", ["a gap \x9b31m"], "windows"),
+        ),
+        report("empty.vhd", guest=guest("", ["the guest was not looked at whole"], "unknown")),
         report("part.vhdx", gaps=["a gap"], image_format=ImageFormat.VHDX, virtual_size=None),
         report("shut.vhd", open_error="bad table \x9b31m"),
         report("crash.vhd", [finding("DSK113")], crashed=["VHD009", "DSK111"]),

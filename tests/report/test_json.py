@@ -20,6 +20,7 @@ from tests.report.samples import (
     asked,
     every_kind,
     finding,
+    guest,
     is_harmless,
     report,
     unreadable,
@@ -29,7 +30,14 @@ from vhdtool.disk.facts import ImageFormat
 from vhdtool.report.render import Asked, render
 from vhdtool.report.rule_report import render_json
 from vhdtool.rules.left_out import NOT_IMPLEMENTED
-from vhdtool.rules.model import DiskLocation, FileLocation, Profile, Report
+from vhdtool.rules.model import (
+    DiskLocation,
+    FileLocation,
+    GuestLocation,
+    Profile,
+    RegistryLocation,
+    Report,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +142,24 @@ def test_a_finding_is_whole() -> None:
     assert image["counts"] == shown["counts"] == {"error": 1, "warning": 1, "info": 1}
     assert image["format"] == "fixed VHD"
     assert image["file_size"] == image["virtual_size"] + 512
+
+
+def test_places_in_the_guest_and_the_guest_itself_are_told() -> None:
+    found = [
+        finding("VHD003", location=GuestLocation("/etc/fstab\x07", 3)),
+        finding("VHD003", location=RegistryLocation("SYSTEM", "Setup", "CmdLine")),
+    ]
+    (image,) = answer(report(findings=found, guest=guest(gaps=["a gap"])))["images"]
+    assert [one["location"] for one in image["findings"]] == [
+        {"kind": "guest", "path": r"/etc/fstab\x07", "line": 3},
+        {"kind": "registry", "hive": "SYSTEM", "key": "Setup", "value": "CmdLine"},
+    ]
+    assert image["guest"] == {
+        "system": "linux",
+        "summary": "Debian GNU/Linux 12 (bookworm) on partition 1",
+        "gaps": ["a gap"],
+    }
+    assert answer(report())["images"][0]["guest"] is None
 
 
 def test_what_was_not_read_is_told() -> None:

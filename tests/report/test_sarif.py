@@ -24,7 +24,15 @@ from tests.report.samples import (
     unreadable,
 )
 from vhdtool.report.render import Asked, render
-from vhdtool.rules.model import DiskLocation, FileLocation, Report
+from vhdtool.rules.model import (
+    DiskLocation,
+    FileLocation,
+    GuestLocation,
+    RegistryLocation,
+    Report,
+)
+
+FAMILIES = ("container", "partitions", "guest", "linux", "windows", "marketplace")
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +75,7 @@ def test_rules_have_what_github_asks_for() -> None:
         assert rule["help"]["text"]
         assert "## How to fix" in rule["help"]["markdown"]
         assert rule["defaultConfiguration"]["level"] in ("error", "warning", "note")
-        assert rule["properties"]["tags"][0] in ("container", "partitions")
+        assert rule["properties"]["tags"][0] in FAMILIES
         assert "helpUri" not in rule
 
 
@@ -112,6 +120,28 @@ def test_places_in_the_file_are_regions_and_those_on_the_disk_are_told_apart() -
             "properties": {"diskOffset": 512, "diskLength": 92},
         }
     ]
+
+
+def test_places_in_the_guest_are_logical_locations() -> None:
+    found = [
+        finding("VHD003", location=GuestLocation("/etc/fstab", 3)),
+        finding("VHD003", location=GuestLocation("/etc/{x}\x1b")),
+        finding("VHD003", location=RegistryLocation("SYSTEM", r"Setup\Upgrade", "Level")),
+        finding("VHD003", location=RegistryLocation("SYSTEM", "Setup")),
+    ]
+    places = [result["locations"][0] for result in run(report("d.vhd", found))["results"]]
+    assert {place["physicalLocation"]["artifactLocation"]["uri"] for place in places} == {"d.vhd"}
+    assert not any("region" in place["physicalLocation"] for place in places)
+    names = [place["logicalLocations"][0] for place in places]
+    assert names == [
+        {"fullyQualifiedName": "/etc/fstab", "kind": "resource"},
+        {"fullyQualifiedName": r"/etc/{x}\x1b", "kind": "resource"},
+        {"fullyQualifiedName": r"SYSTEM\Setup\Upgrade\Level", "kind": "value"},
+        {"fullyQualifiedName": r"SYSTEM\Setup", "kind": "object"},
+    ]
+    assert places[0]["message"]["text"] == "/etc/fstab, line 3"
+    assert places[0]["properties"] == {"guestPath": "/etc/fstab", "guestLine": 3}
+    assert places[1]["message"]["text"] == r"/etc/{{x}}\x1b"
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -13,13 +13,21 @@ from tests.report.samples import (
     asked,
     every_kind,
     finding,
+    guest,
     is_harmless,
     report,
     unreadable,
 )
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.report.render import Asked, render
-from vhdtool.rules.model import DiskLocation, FileLocation, Profile, Report
+from vhdtool.rules.model import (
+    DiskLocation,
+    FileLocation,
+    GuestLocation,
+    Profile,
+    RegistryLocation,
+    Report,
+)
 
 
 def text(*reports: Report, what: Asked | None = None) -> str:
@@ -56,6 +64,31 @@ def test_findings_say_what_and_where_and_end_with_counts() -> None:
         "hint: `vhdtool convert 'my disk.vhd' OUT.vhd` writes it as a fixed VHD of whole MiB\n"
         "hint: `vhdtool rule VHD003` explains such a finding\n"
     )
+
+
+def test_the_guest_has_a_line_and_its_evidence_is_text() -> None:
+    found = [
+        finding("VHD003", "no nofail", GuestLocation("/etc/fstab", 3), b"UUID=x\t/data ext4"),
+        finding("VHD003", "odd bytes", GuestLocation("/etc/x"), b"\0\xff"),
+        finding("VHD003", "it is set", RegistryLocation("SYSTEM", "Setup", "")),
+    ]
+    shown = text(report(findings=found, guest=guest(gaps=["/var is not mounted"])))
+    assert shown.splitlines()[1:] == [
+        "guest   Debian GNU/Linux 12 (bookworm) on partition 1",
+        "error   VHD003 dynamic-disk: no nofail",
+        "        /etc/fstab, line 3: UUID=x /data ext4",
+        "error   VHD003 dynamic-disk: odd bytes",
+        "        /etc/x: 00 ff",
+        "error   VHD003 dynamic-disk: it is set",
+        "        SYSTEM\\Setup, value (default)",
+        "unread  /var is not mounted",
+        "3 errors, read in part",
+        "hint: `vhdtool convert disk.vhd OUT.vhd` writes it as a fixed VHD of whole MiB",
+        "hint: `vhdtool rule VHD003` explains such a finding",
+    ]
+    assert text(report(guest=guest())).splitlines()[1:] == [
+        "guest   Debian GNU/Linux 12 (bookworm) on partition 1"
+    ]
 
 
 def test_long_evidence_is_cut_and_says_so() -> None:

@@ -27,8 +27,9 @@ Examples:
   vhdtool check --format sarif -o findings.sarif disk.vhd
 
 Profiles: azure-gen1, azure-gen2, data-disk, generalized, specialized, marketplace. Where none of
-the first three is named, it is found from the disk. A rule is named by its code, its name or the
-beginning of codes; `vhdtool rule --all` lists them, `vhdtool rule RULE` explains one.
+the first three is named, it is found from the disk and the system on it. A rule is named by its
+code, its name or the beginning of codes; `vhdtool rule --all` lists them, `vhdtool rule RULE`
+explains one. The guest is read in a process of its own with 512 MiB and 20 seconds.
 
 Exit status 0: nothing at or above --fail-on; 1: findings; 3: an image cannot be read, or not
 whole, and no error says why; 70: a rule crashed. The worst of several images counts.
@@ -77,6 +78,9 @@ def run(
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Read every sector bitmap, however many there are.")
     ] = False,
+    no_guest: Annotated[
+        bool, typer.Option("--no-guest", help="Judge the container and the partitions only.")
+    ] = False,
     config_file: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="Read settings from FILE.")
     ] = None,
@@ -110,6 +114,7 @@ def run(
                 parent_dirs=parent_dir or config.parent_dir,
                 ignore_bitmap=ignore_bitmap,
                 thorough=thorough,
+                guest=not no_guest,
             )
         )
     color = output is None and wants_color()

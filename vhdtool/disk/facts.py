@@ -122,6 +122,16 @@ class Signature(StrEnum):
     MD_RAID = "Linux md RAID"
     UFS = "UFS"
     ISO9660 = "ISO 9660"
+    LDM = "LDM dynamic disk"
+    ZFS = "ZFS"
+    APFS = "APFS"
+    HFS_PLUS = "HFS+"
+    F2FS = "F2FS"
+    JFS = "JFS"
+    REISERFS = "ReiserFS"
+    BCACHEFS = "bcachefs"
+    SQUASHFS = "squashfs"
+    EROFS = "EROFS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,21 @@ _MAGICS = (
     (9564, b"\x19\x01\x54\x19", Signature.UFS),  # UFS2 at 8 KiB
     (66908, b"\x19\x01\x54\x19", Signature.UFS),  # UFS2 at 64 KiB
     (32769, b"CD001", Signature.ISO9660),
+    (32, b"NXSB", Signature.APFS),
+    (0, b"hsqs", Signature.SQUASHFS),
+    (1024, b"\xe2\xe1\xf5\xe0", Signature.EROFS),
+    (1024, b"\x10\x20\xf5\xf2", Signature.F2FS),
+    (1024, b"H+\x00\x04", Signature.HFS_PLUS),
+    (1024, b"HX\x00\x05", Signature.HFS_PLUS),
+    (32768, b"JFS1", Signature.JFS),
+    (65588, b"ReIsEr", Signature.REISERFS),
+    (4120, bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81"), Signature.BCACHEFS),
+    (6 * SECTOR_SIZE, b"PRIVHEAD", Signature.LDM),
 )
 _MD_MAGIC = b"\xfc\x4e\x2b\xa9"
+# Uberblocks fill the second half of a ZFS label of 256 KiB, 1 KiB each or more.
+_UBERBLOCKS = (128 * KIB, 128 * KIB)
+_UBERBLOCK_MAGICS = (b"\x0c\xb1\xba\0\0\0\0\0", b"\0\0\0\0\0\xba\xb1\x0c")
 # A BitLocker To Go volume looks like FAT32 but for this GUID.
 _BITLOCKER_TO_GO = (424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001"))
 
@@ -61,7 +74,21 @@ def find_signature(read: Read, offset: int, length: int) -> Signature | None:
     for at, magic, signature in _MAGICS:
         if head.startswith(magic, at):
             return signature
-    return _fat(head)
+    return _fat(head) or _rarely(read, offset, length)
+
+
+def _rarely(read: Read, offset: int, length: int) -> Signature | None:
+    """Look where only what is rare has its structures, which takes more reads."""
+    if length >= 256 * KIB:
+        start, size = _UBERBLOCKS
+        labels = read(offset + start, size)
+        places = range(0, len(labels), KIB)
+        if any(labels.startswith(_UBERBLOCK_MAGICS, place) for place in places):
+            return Signature.ZFS
+    # The metadata partition of a dynamic GPT disk has its header in the last sector.
+    if read(offset + length - SECTOR_SIZE, 8) == b"PRIVHEAD":
+        return Signature.LDM
+    return None
 
 
 def _is_lvm(head: bytes) -> bool:

@@ -73,8 +73,8 @@ class Volume:
             is not read. One sentence each.
         clean: Whether it was unmounted, None where that is not stored.
         errors: Whether the system has noted errors in it.
-        dirty: NTFS: whether it is marked to be checked at the next start, None where not stored.
-        log_clean: NTFS: whether its log says that it was dismounted in order, None where not stored.
+        dirty: Whether NTFS is marked to be checked at the next start, None where not stored.
+        log_clean: Whether the log of NTFS says that it was dismounted in order, None likewise.
     """
 
     kind: str

@@ -94,7 +94,7 @@ class Guest:
         if self.system is None:
             return ""
         more = f", and {len(self.systems) - 1} more" if len(self.systems) > 1 else ""
-        return f"{product(self.system)} on {self.system.place}{more}"
+        return f"{product(self.system, self.tree)} on {self.system.place}{more}"
 
     def volume(self, name: str) -> DiskVolume | None:
         """Return a volume by its name, or a partition by its number."""

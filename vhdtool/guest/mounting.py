@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _MAX_MOUNTS = 64
 _NOT_FILES = frozenset(("swap", "none", "ignore"))
-# Without these a system is not whole; what else is missing may be a data disk.
-_OF_THE_SYSTEM = ("/boot", "/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var")
+# Without these a system is not whole; what else is on another disk may be data.
+_OF_THE_SYSTEM = frozenset(("/boot", "/etc", "/root", "/usr", "/var", "/var/lib"))
 _BOOT_FILES = ("grub", "grub2", "loader", "extlinux", "syslinux")
 _KERNELS = ("vmlinuz", "vmlinux", "Image", "bzImage")
 _ESP_FOLDERS = ("/boot/efi", "/efi", "/boot")
@@ -101,12 +101,14 @@ class _Mounter:
         volume = find_volume(line.device, volumes)
         subvolume = subvolume_of(line)
         if volume is None:
+            if line.point.rstrip("/") not in _OF_THE_SYSTEM:
+                return
             problem = f"{line.device} is not on this disk"
         elif not subvolume and any(option.startswith("subvolid=") for option in line.options):
             problem = "a subvolume that is given by its number only is not looked for"
         else:
             problem = self._mount(Mount(line.point, volume, subvolume, line.line.number))
-        if problem and _belongs_to_system(line.point):
+        if problem:
             self.gaps.append(printable(f"{line.point} is not mounted: {problem}"))
 
     def boot(self, volumes: Sequence[DiskVolume]) -> None:
@@ -170,7 +172,3 @@ class _Mounter:
         except GuestError:
             return False
         return any(name in _BOOT_FILES or name.startswith(_KERNELS) for name in names)
-
-
-def _belongs_to_system(folder: str) -> bool:
-    return any(folder == known or folder.startswith(f"{known}/") for known in _OF_THE_SYSTEM)

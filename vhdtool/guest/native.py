@@ -32,6 +32,7 @@ class NativeFileSystem:
         )
         self.ignores_case = ignores_case
         self.root = self._native.root
+        self.top_level = self._native.top_level
 
     def lookup(self, directory: int, name: bytes) -> int | None:
         """As `FileSystem.lookup`."""

@@ -20,10 +20,15 @@ _OLD_RELEASES = ("/etc/redhat-release", "/etc/SuSE-release", "/etc/alpine-releas
 _MOST_CHARACTERS = 80
 
 
-def product(system: System) -> str:
-    """Name a system: `Debian GNU/Linux 12 (bookworm)`; its kind where it has no name."""
+def product(system: System, tree: Tree | None = None) -> str:
+    """Name a system: `Debian GNU/Linux 12 (bookworm)`; its kind where it has no name.
+
+    Args:
+        system: The system.
+        tree: Its files with what it mounts, where that is known; else those of its root alone.
+    """
     if system.kind is SystemKind.LINUX and system.root is not None:
-        return printable(_linux(Tree(system.root)))[:_MOST_CHARACTERS]
+        return printable(_linux(tree or Tree(system.root)))[:_MOST_CHARACTERS]
     if system.kind is SystemKind.BSD and system.volume.partition is not None:
         return f"a BSD ({system.volume.partition.type_name})"
     return {SystemKind.WINDOWS: "Windows"}.get(system.kind, "a BSD")

@@ -127,7 +127,7 @@ class NativeHive:
         from vhdtool import _native
 
         try:
-            self._native = _native.Hive.open(data, logs)  # type: ignore[attr-defined]
+            self._native = _native.Hive.open(data, logs)
         except (FormatError, OSError, ValueError) as error:
             raise GuestError(str(error)) from error
         self.root = self._native.root
@@ -140,7 +140,7 @@ class NativeHive:
     def subkeys(self, node: int) -> list[tuple[str, int]]:
         """As `Hive.subkeys`."""
         try:
-            return list(self._native.subkeys(node))
+            return self._native.subkeys(node)
         except (FormatError, OSError, ValueError) as error:
             raise GuestError(str(error)) from error
 
@@ -154,7 +154,7 @@ class NativeHive:
     def modified(self, node: int) -> int:
         """As `Hive.modified`."""
         try:
-            return int(self._native.modified(node))
+            return self._native.modified(node)
         except (FormatError, OSError, ValueError) as error:
             raise GuestError(str(error)) from error
 

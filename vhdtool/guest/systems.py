@@ -103,8 +103,8 @@ def _system(volume: DiskVolume) -> System | None:
             return System(SystemKind.WINDOWS, volume, filesystem)
         return None
     candidates = list(_linux_roots(volume, filesystem))
-    if not candidates:
-        return None
+    if len(candidates) < 2:
+        return candidates[0] if candidates else None
     # Of several subvolumes the one whose own fstab mounts it as the root.
     return next((system for system in candidates if _is_own_root(system)), candidates[0])
 
@@ -151,10 +151,11 @@ def _is_linux_root(filesystem: FileSystem) -> bool:
 def _is_own_root(system: System) -> bool:
     if system.root is None:
         return False
-    for mount in read_fstab(Files(Tree(system.root))):
-        if mount.point == "/":
-            return subvolume_of(mount) == system.subvolume
-    return False
+    try:
+        mounts = read_fstab(Files(Tree(system.root)))
+    except GuestError:
+        return False
+    return any(one.point == "/" and subvolume_of(one) == system.subvolume for one in mounts)
 
 
 def subvolume_of(mount: Mount) -> str:

@@ -73,14 +73,20 @@ class DiskVolume:
     @property
     def is_unread(self) -> bool:
         """Whether files may be here that are not read by design: encrypted, RAID, UFS, ReFS."""
-        signature = self.signature
-        return not (signature is None or signature in _NO_FILES or self.engine.reads(signature))
+        return self._may_have_files and not self._is_read
 
     @property
     def is_damaged(self) -> bool:
         """Whether files should be here that cannot be read."""
-        signature = self.signature
-        return signature is not None and self.engine.reads(signature) and self.filesystem is None
+        return self._may_have_files and self._is_read and self.filesystem is None
+
+    @property
+    def _may_have_files(self) -> bool:
+        return self.signature is not None and self.signature not in _NO_FILES
+
+    @property
+    def _is_read(self) -> bool:
+        return self.signature is not None and self.engine.reads(self.signature)
 
     @cached_property
     def _opened(self) -> FileSystem | str:
@@ -150,12 +156,8 @@ def _logical_volumes(
     ]
     if not physical:
         return
-    lvm_volumes = getattr(_native, "lvm_volumes", None)
-    if lvm_volumes is None:
-        gaps.append("the logical volumes cannot be read: LVM2 is not read")
-        return
     try:
-        found = lvm_volumes(physical)
+        found = _native.lvm_volumes(physical)
     except (FormatError, OSError, ValueError) as error:
         gaps.append(f"the logical volumes cannot be read: {error}")
         return

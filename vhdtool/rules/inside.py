@@ -39,6 +39,8 @@ _LOCATIONS: dict[str, type[Location]] = {
     "registry": RegistryLocation,
 }
 
+_MOST_LISTED = 8
+
 
 @dataclass(slots=True)
 class Inside:
@@ -50,11 +52,23 @@ class Inside:
     subjects: set[Subject] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     failures: list[RuleFailure] = field(default_factory=list)
+    unjudged: dict[str, list[str]] = field(default_factory=dict)  # codes of rules by the reason
 
     @property
     def outcome(self) -> GuestOutcome:
         """What a report says of the guest."""
-        return GuestOutcome(self.kind, self.summary, tuple(self.gaps), frozenset(self.subjects))
+        gaps = [
+            f"{_listed(codes)} not judged whole: {reason}"
+            for reason, codes in self.unjudged.items()
+        ]
+        return GuestOutcome(self.kind, self.summary, (*self.gaps, *gaps), frozenset(self.subjects))
+
+
+def _listed(codes: list[str]) -> str:
+    if len(codes) == 1:
+        return f"{codes[0]} is"
+    more = len(codes) - _MOST_LISTED
+    return f"{', '.join(codes[:_MOST_LISTED])}{f' and {more} more' if more > 0 else ''} are"
 
 
 def look_inside(
@@ -108,9 +122,6 @@ def _judge(
             if rule.subject is subject and is_for(rule, profiles):
                 send(["judging", rule.code])
                 _run(rule, model, send)
-        # What the model tried to read for its rules, and told them nothing of.
-        for gap in getattr(model, "gaps", ()) if subject is Subject.LINUX else ():
-            send(["gap", gap])
 
 
 def _subjects(guest: Guest) -> list[tuple[Subject, Any]]:
@@ -131,7 +142,7 @@ def _run(rule: Rule, model: Any, send: Send) -> None:
                 ["hit", rule.code, hit.message, _plain(hit.location), hit.evidence.hex(), severity]
             )
     except GuestError as error:
-        send(["gap", f"{rule.code} is not judged whole: {error}"])
+        send(["unjudged", rule.code, str(error)])
     except (MemoryError, RecursionError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever a rule raises is a bug of ours
@@ -159,8 +170,8 @@ def _keep(inside: Inside, by_code: dict[str, Rule], what: str, data: list[Any]) 
             inside.kind, inside.summary, inside.gaps = SystemKind(kind), summary, gaps
         case "subject", [subject]:
             inside.subjects.add(Subject(subject))
-        case "gap", [text]:
-            inside.gaps.append(text)
+        case "unjudged", [code, reason]:
+            inside.unjudged.setdefault(reason, []).append(code)
         case "failure", [code, error]:
             inside.failures.append(RuleFailure(code, error))
         case "hit", [code, message, place, evidence, severity]:

@@ -18,6 +18,7 @@ pub mod flat;
 pub mod fs;
 pub mod hive;
 pub mod job;
+pub mod lvm;
 #[doc(hidden)]
 pub mod memory;
 pub mod output;

@@ -59,6 +59,11 @@ impl FileSystem {
         self.0.root()
     }
 
+    #[getter]
+    fn top_level(&self) -> u64 {
+        self.0.top_level()
+    }
+
     fn lookup(&self, py: Python<'_>, directory: u64, name: &[u8]) -> PyResult<Option<u64>> {
         py.detach(|| self.0.lookup(directory, name)).map_err(to_python)
     }

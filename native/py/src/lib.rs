@@ -7,6 +7,7 @@ mod disk;
 mod error;
 mod fs;
 mod hive;
+mod lvm;
 mod report;
 
 #[pymodule(gil_used = false)]
@@ -22,6 +23,8 @@ mod _native {
     use crate::fs::FileSystem;
     #[pymodule_export]
     use crate::hive::Hive;
+    #[pymodule_export]
+    use crate::lvm::lvm_volumes;
     #[pymodule_export]
     use crate::report::{
         BitmapReport, Qcow2Info, TableReport, VhdxLogReport, VhdxTableReport, crc32c, gpt_entries,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BOOT_MANAGER = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"
 EMS_SETTINGS = "{0ce4991b-e6b3-4b16-b23c-5e0d9250e5d9}"
 UEFI_STORE, BIOS_STORE = "/EFI/Microsoft/Boot/BCD", "/Boot/BCD"
+BIOS_MANAGER = "/bootmgr"
 # Elements, by the numbers that their keys are named with.
 DEFAULT_OBJECT = 0x23000003
 TIMEOUT = 0x25000004

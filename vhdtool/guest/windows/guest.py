@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vhdtool.guest.registry import Hive
     from vhdtool.guest.tree import Tree
     from vhdtool.guest.verdict import Verdict
+    from vhdtool.guest.windows.boot import DeviceId
 
 # What a rule may read of one log.
 LOG_LIMIT = 16 << 20
@@ -43,6 +44,7 @@ class WindowsGuest:
         windows: str = "/Windows",
         hives: Mapping[str, Hive] | None = None,
         system_volumes: Mapping[str, Tree] | None = None,
+        partitions: frozenset[DeviceId] | None = None,
     ) -> None:
         """Take a volume with a Windows folder.
 
@@ -50,13 +52,16 @@ class WindowsGuest:
             tree: The volume: `/Windows` is its folder, whatever drive letter it has.
             windows: Where the folder is.
             hives: Hives to use instead of those of the files, by name: SYSTEM, SOFTWARE, SAM,
-                SECURITY, BCD.
+                SECURITY, BCD, and "NTUSER name" for a user.
             system_volumes: The other volumes of the disk that may hold boot files, by a name to
                 show: the EFI system partition, the one marked active.
+            partitions: Those of the disk, as boot data names them; None where they are unknown.
         """
         self.tree = tree
         self.windows = windows
-        self.system_volumes = dict(system_volumes or {})
+        others = (system_volumes or {}).items()
+        self.system_volumes = {name: own for name, own in others if own.root is not tree.root}
+        self.partitions = partitions
         self._given = {name.upper(): hive for name, hive in (hives or {}).items()}
         self._opened: dict[str, Registry | None] = {}
 
@@ -72,10 +77,15 @@ class WindowsGuest:
     def hive(self, name: str) -> Registry | None:
         """Return a hive of the machine by its name; None where there is no such file."""
         name = name.upper()
+        return self._open(name, self.path(f"System32/config/{name}"))
+
+    def user_hive(self, user: str) -> Registry | None:
+        """Return the hive of a user's profile, HKEY_CURRENT_USER; None where there is none."""
+        return self._open(f"NTUSER {user}".upper(), f"/Users/{user}/NTUSER.DAT")
+
+    def _open(self, name: str, path: str) -> Registry | None:
         if name not in self._opened:
-            hive = self._given.get(name)
-            if hive is None:
-                hive = open_hive(self.tree, self.path(f"System32/config/{name}"))
+            hive = self._given.get(name) or open_hive(self.tree, path)
             self._opened[name] = None if hive is None else Registry(hive, name)
         return self._opened[name]
 

@@ -26,20 +26,17 @@ class Start(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    r"""A service or driver.
+    """A service or driver.
 
     Attributes:
         key: Its key, whose name is the service's.
         start: When it is started, None where the value is missing.
-        override: `StartOverride\0`: a start type that replaces `start`, which Windows 8 and
-            later write for boot drivers that the hardware of the last start did not need.
         kind: The bits of its type: 1 and 2 are drivers.
         image: The path of its file as stored, "" where none is.
     """
 
     key: Key
     start: int | None
-    override: int | None
     kind: int | None
     image: str
 
@@ -86,12 +83,10 @@ def read_services(system: Registry | None) -> dict[str, Service]:
 
 def _service(key: Key) -> Service:
     image = key.value("ImagePath")
-    override = key.subkey("StartOverride")
     is_text = image is not None and image.kind in (Kind.SZ, Kind.EXPAND_SZ)
     return Service(
         key,
         key.number("Start"),
-        None if override is None else override.number("0"),
         key.number("Type"),
         (image.text or "") if image is not None and is_text else "",
     )

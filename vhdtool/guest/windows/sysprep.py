@@ -21,7 +21,7 @@ ACTIONS_LOG = "/Windows/System32/Sysprep/Panther/setupact.log"
 ERRORS_LOG = "/Windows/System32/Sysprep/Panther/setuperr.log"
 COMPLETE = "IMAGE_STATE_COMPLETE"
 UNDEPLOYABLE = "IMAGE_STATE_UNDEPLOYABLE"
-GENERALIZED = "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE"
+WANTED_STATE = "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE"
 _INI_STATE = re.compile(r"\s*ImageState\s*=\s*(\S*)\s*", re.IGNORECASE)
 # Files that a start after sealing writes, and sealing itself does not.
 _WRITTEN_BY_STARTS = (

@@ -13,13 +13,13 @@ from vhdtool.guest.verdict import Evidence, State, Verdict
 from vhdtool.guest.windows.sysprep import (
     COMPLETE,
     ERRORS_LOG,
-    GENERALIZED,
     IMAGE_STATE,
     SETUP,
     STATE_INI,
     STATUS,
     TAG,
     UNDEPLOYABLE,
+    WANTED_STATE,
 )
 from vhdtool.text import printable
 
@@ -73,7 +73,7 @@ def _decide(sysprep: Sysprep, histories: tuple[str, ...]) -> tuple[State, str]:
         return State.INCONSISTENT, "ImageState is IMAGE_STATE_UNDEPLOYABLE: Setup has not finished"
     if state.startswith("IMAGE_STATE_SPECIALIZE_"):
         return State.SPECIALIZED, f"ImageState is {state}: resealed, but not generalized"
-    if state != GENERALIZED:
+    if state != WANTED_STATE:
         if state.endswith("_TO_AUDIT"):
             return State.INCONSISTENT, f"ImageState is {state}: the next start is audit mode"
         return State.UNCLEAR, f"ImageState is {printable(state)}, which is not known"
@@ -91,8 +91,8 @@ def _decide(sysprep: Sysprep, histories: tuple[str, ...]) -> tuple[State, str]:
     if STARTED in histories:
         missing.append("Windows was started after sealing")
     if missing:
-        return State.INCONSISTENT, f"ImageState is {GENERALIZED}, but {', '.join(missing)}"
-    return State.GENERALIZED, f"ImageState is {GENERALIZED}, with Sysprep's tag, armed for OOBE"
+        return State.INCONSISTENT, f"ImageState is {WANTED_STATE}, but {', '.join(missing)}"
+    return State.GENERALIZED, f"ImageState is {WANTED_STATE}, with Sysprep's tag, armed for OOBE"
 
 
 def _histories(guest: WindowsGuest, sysprep: Sysprep) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _histories(guest: WindowsGuest, sysprep: Sysprep) -> Iterator[str]:
         yield NOT_GENERALIZED
     if not sysprep.has_tag and states != {COMPLETE} and sysprep_errors(sysprep):
         yield FAILED
-    elif UNDEPLOYABLE in states or (len(states) > 1 and GENERALIZED in states):
+    elif UNDEPLOYABLE in states or (len(states) > 1 and WANTED_STATE in states):
         yield UNFINISHED
     if sysprep.has_tag and (sysprep.newer_files or COMPLETE in states):
         yield STARTED
@@ -154,7 +154,7 @@ def _state_evidence(sysprep: Sysprep) -> Iterator[Evidence]:
     ):
         if state is None:
             continue
-        sealed = state.upper() == GENERALIZED
+        sealed = state.upper() == WANTED_STATE
         yield Evidence(
             name,
             State.GENERALIZED if sealed else State.SPECIALIZED,

@@ -4,13 +4,17 @@
 //! the structures say is a lie until it was checked; sizes are not believed, loops end, and what is
 //! not read is [`Error::Unsupported`] with the name of the feature.
 
+pub mod btrfs;
 pub mod ext;
+pub mod fat;
 pub mod names;
 pub mod ntfs;
 pub mod overlay;
+pub mod xfs;
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use std::fmt::Write;
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +105,11 @@ pub trait FileSystem: Send + Sync {
     /// The node of its root directory.
     fn root(&self) -> u64;
 
+    /// The node from which `subvol=` of a mount is looked up: of btrfs the top level, else the root.
+    fn top_level(&self) -> u64 {
+        self.root()
+    }
+
     /// The node of a name in a directory, without the cost of listing it where that can be had.
     fn lookup(&self, directory: u64, name: &[u8]) -> Result<Option<u64>>;
 
@@ -125,6 +134,15 @@ pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
     if ntfs::is_ntfs(volume)? {
         return Ok(Box::new(ntfs::Ntfs::open(volume)?));
     }
+    if fat::detect(volume) {
+        return fat::open(volume);
+    }
+    if btrfs::detect(volume) {
+        return btrfs::open(volume);
+    }
+    if xfs::detect(volume) {
+        return xfs::open(volume);
+    }
     Err(Error::Unsupported("no file system that is known".to_owned()))
 }
 
@@ -135,7 +153,8 @@ pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
         if [4, 6, 8, 10].contains(&index) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
     }
     text
 }

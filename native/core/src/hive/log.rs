@@ -40,31 +40,17 @@ pub fn replay(hive: &[u8], base: Base, logs: &[&[u8]]) -> Option<Replay> {
     let newest = sound.iter().map(|(_, base)| *base).max_by_key(|base| base.primary)?;
     // The base block of a log is a copy of the hive's, for a hive whose own is damaged.
     let start = if base.sound { base } else { newest };
-    let mut changes: Vec<Change<'_>> = sound
-        .iter()
-        .filter(|(_, base)| base.kind == ENTRIES)
-        .flat_map(|(log, base)| entries(log, base))
-        .filter(|change| !base.sound || change.sequence >= base.secondary)
-        .collect();
-    changes.sort_by_key(|change| change.sequence);
-    let followed = changes
-        .windows(2)
-        .position(|pair| pair[1].sequence != pair[0].sequence.wrapping_add(1))
-        .map_or(changes.len(), |last| last + 1);
-    changes.truncate(followed);
-    let (changes, applied) = if let Some(last) = changes.last() {
-        let applied = format!("{} log entries up to number {}", changes.len(), last.sequence);
-        (changes, applied)
+    let entries = sound.iter().filter(|(_, log)| log.kind == ENTRIES);
+    let mut changes = follow(entries.flat_map(|(log, _)| entries_of(log)).collect(), base);
+    let applied = if let Some(last) = changes.last() {
+        format!("{} log entries up to number {}", changes.len(), last.sequence)
     } else {
-        let old = sound.iter().filter(|(_, log)| {
-            log.kind != ENTRIES
-                && log.primary == log.secondary
-                && (!base.sound || log.primary == base.primary)
-        });
-        let change = old.filter_map(|(log, base)| pages(log, base)).max_by_key(|one| one.sequence);
-        let change = change?;
-        let applied = format!("{} dirty ranges of its log", change.pages.len());
-        (vec![change], applied)
+        // The hive's base block and its log are written with one time; it stands in the first bin.
+        let written = if base.sound { base.written } else { u64_at(hive, LENGTH + 20)? };
+        let fits = |log: &Base| log.primary == log.secondary && log.written == written;
+        let old = sound.iter().filter(|(_, log)| log.kind != ENTRIES && fits(log));
+        changes.extend(old.filter_map(|(log, base)| pages(log, base)).take(1));
+        format!("{} dirty pages of its log", changes.first()?.pages.len())
     };
     let most = hive.len() + logs.iter().map(|log| log.len()).sum::<usize>() + LENGTH;
     let mut bytes = hive.to_vec();
@@ -85,14 +71,30 @@ pub fn replay(hive: &[u8], base: Base, logs: &[&[u8]]) -> Option<Replay> {
     Some(Replay { bytes, base: Base { size, ..start }, applied })
 }
 
-/// The entries of a log up to the first that is damaged or out of order.
-fn entries<'a>(log: &'a [u8], base: &Base) -> Vec<Change<'a>> {
-    let mut found: Vec<Change<'a>> = Vec::new();
+/// The entries to apply, in order: without a gap, from the one that the hive waits for.
+fn follow(mut changes: Vec<Change<'_>>, base: Base) -> Vec<Change<'_>> {
+    changes.sort_by_key(|change| change.sequence);
+    let gap = |pair: &[Change<'_>]| pair[1].sequence != pair[0].sequence.wrapping_add(1);
+    if !base.sound {
+        // Which one it waits for is not known: all that lead to the newest, old ones change nothing.
+        let last = changes.windows(2).rposition(gap);
+        return changes.split_off(last.map_or(0, |last| last + 1));
+    }
+    changes.retain(|change| change.sequence >= base.secondary);
+    if changes.first().is_none_or(|first| first.sequence != base.secondary) {
+        return Vec::new();
+    }
+    let first = changes.windows(2).position(gap);
+    changes.truncate(first.map_or(changes.len(), |first| first + 1));
+    changes
+}
+
+/// The entries of a log up to the first that is damaged.
+fn entries_of(log: &[u8]) -> Vec<Change<'_>> {
+    let mut found = Vec::new();
     let mut rest = log.get(SECTOR..).unwrap_or(&[]);
-    let mut expected = base.primary;
-    while let Some((change, length)) = entry(rest).filter(|(one, _)| one.sequence == expected) {
+    while let Some((change, length)) = entry(rest) {
         found.push(change);
-        expected = expected.wrapping_add(1);
         rest = &rest[length..];
     }
     found

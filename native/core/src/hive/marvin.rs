@@ -1,12 +1,11 @@
 //! Marvin32, the hash of entries in the logs of hives.
 
-/// The seed that Windows uses for them.
-const SEED: u64 = 0x82EF_4D88_7A4E_55C5;
+/// The halves of the seed that Windows uses for them.
+const SEED: (u32, u32) = (0x7A4E_55C5, 0x82EF_4D88);
 
 /// The hash of some bytes.
 pub fn hash(bytes: &[u8]) -> u64 {
-    let [a, b, c, d, e, f, g, h] = SEED.to_le_bytes();
-    let mut state = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+    let mut state = SEED;
     let (words, rest) = bytes.as_chunks::<4>();
     for word in words {
         state = mix(state, u32::from_le_bytes(*word));

@@ -7,6 +7,10 @@ mod base;
 mod bins;
 mod log;
 mod marvin;
+#[doc(hidden)]
+pub mod sample;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use value::{MOST_DATA, MOST_VALUE, Value};
@@ -23,6 +27,8 @@ pub type Bytes = Box<dyn AsRef<[u8]> + Send + Sync>;
 
 /// The most notes that are kept.
 const MOST_NOTES: usize = 64;
+/// After so many damaged entries the rest of a list is not read: hives may share long ones.
+const MOST_DAMAGED: usize = 1000;
 /// Offsets of fields of a key.
 const KEY_FLAGS: usize = 2;
 const KEY_WRITTEN: usize = 4;
@@ -56,9 +62,10 @@ impl Hive {
             return Err(Error::corrupt("registry hive", 0, "\"regf\" in 4096 bytes", actual));
         };
         if base.is_dirty() {
-            let state = match base.sound {
-                true => format!("sequence numbers {} and {}", base.primary, base.secondary),
-                false => "wrong checksum of its base block".to_owned(),
+            let state = if base.sound {
+                format!("sequence numbers {} and {}", base.primary, base.secondary)
+            } else {
+                "wrong checksum of its base block".to_owned()
             };
             if let Some(replay) = log::replay(hive, base, logs) {
                 notes.push(format!("the hive is dirty ({state}): {} applied", replay.applied));
@@ -124,15 +131,18 @@ impl Hive {
         }
         let mut found = Vec::new();
         let mut seen = HashSet::new();
-        for child in self.list(list) {
+        let mut damaged = 0;
+        self.each_listed(list, &mut |child| {
             // A key below two others, or below itself, would make a circle.
             let key = self.key(child).ok().filter(|key| u32_at(key, KEY_PARENT) == Some(node));
-            let Some(key) = key.filter(|_| child != self.root && seen.insert(child)) else {
+            if let Some(key) = key.filter(|_| child != self.root && seen.insert(child)) {
+                found.push((self.key_name(key, child), child));
+            } else {
                 self.note(format!("key at {node:#x}: {child:#x} is no key below it"));
-                continue;
-            };
-            found.push((self.key_name(key, child), child));
-        }
+                damaged += 1;
+            }
+            damaged < MOST_DAMAGED
+        });
         if found.len() != expected {
             let read = found.len();
             self.note(format!("key at {node:#x}: {read} of {expected} keys below it are read"));
@@ -164,9 +174,9 @@ impl Hive {
         to_wtf8(&units(&bytes[..held]))
     }
 
-    /// The cells that a list of keys names; lists of lists are one level deep.
-    fn list(&self, offset: u32) -> Vec<u32> {
-        let mut cells = Vec::new();
+    /// Calls `use_cell` with the cells that a list of keys names, until it returns false; lists of
+    /// lists are one level deep.
+    fn each_listed(&self, offset: u32, use_cell: &mut dyn FnMut(u32) -> bool) {
         let mut seen = HashSet::new();
         let mut pending = vec![(offset, true)];
         while let Some((offset, may_nest)) = pending.pop() {
@@ -185,16 +195,15 @@ impl Hive {
             if entries.len() < count {
                 self.note(format!("list of keys at {offset:#x} does not hold its {count} entries"));
             }
-            let offsets = entries.take(count).filter_map(|entry| u32_at(entry, 0));
+            let mut offsets = entries.take(count).filter_map(|entry| u32_at(entry, 0));
             if cell.starts_with(b"ri") {
-                // The last of them first, since they are taken from the end.
                 pending.extend(offsets.map(|offset| (offset, false)));
+                // They are taken from the end.
                 pending.reverse();
-            } else {
-                cells.extend(offsets);
+            } else if !offsets.all(&mut *use_cell) {
+                return;
             }
         }
-        cells
     }
 
     /// When a key was last written, in seconds since 1970.

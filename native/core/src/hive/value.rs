@@ -1,6 +1,6 @@
 //! Values of keys, small, in a cell, or in many.
 
-use super::{Hive, KEY_VALUES, NO_OFFSET};
+use super::{Hive, KEY_VALUES, MOST_DAMAGED, NO_OFFSET};
 use crate::error::Result;
 use crate::windows::{u16_at, u32_at};
 use std::collections::HashSet;
@@ -45,10 +45,15 @@ impl Hive {
         let mut values = Vec::new();
         let mut seen = HashSet::new();
         let mut left = MOST_DATA;
+        let mut damaged = 0;
         for offset in offsets.iter().take(count).map(|offset| u32::from_le_bytes(*offset)) {
             let value = if seen.insert(offset) { self.value(offset, left) } else { None };
             let Some(value) = value else {
                 self.note(format!("key at {node:#x}: {offset:#x} is no value that can be read"));
+                damaged += 1;
+                if damaged == MOST_DAMAGED {
+                    break;
+                }
                 continue;
             };
             left -= value.data.len();

@@ -11,8 +11,8 @@ use crate::fs::ext::map;
 use crate::fs::ext::superblock::FILETYPE;
 use crate::fs::{Entry, MAX_ENTRIES, NodeKind};
 
-/// The most bytes of one directory that are read: a million names of 255 bytes.
-const MOST_BYTES: u64 = 256 << 20;
+/// The most bytes of one directory that are read: a million names of 100 bytes.
+const MOST_BYTES: u64 = 128 << 20;
 const HEADER: usize = 8;
 /// An inline directory starts with the inode of its parent.
 const INLINE_START: usize = 4;
@@ -65,7 +65,7 @@ impl List<'_> {
         while at + HEADER <= block.len() {
             let entry = &block[at..];
             let length = entry_length(le16(entry, 4), block.len());
-            if length < HEADER || length % 4 != 0 || length > entry.len() {
+            if length < HEADER || !length.is_multiple_of(4) || length > entry.len() {
                 return Err(self.damaged(at, format_args!("an entry of {length} bytes")));
             }
             self.add(&entry[..length], at)?;

@@ -36,8 +36,10 @@ const BLOCK_HEADER: usize = 12;
 const DEFAULT_FAST_COMMIT_BLOCKS: u64 = 256;
 const FAST_COMMIT_HEAD: u16 = 9;
 
-/// The most blocks of a journal that are followed: 4 GiB of 4 KiB blocks.
-const MOST_BLOCKS: u64 = 1 << 20;
+/// The most blocks of a log that are followed: 2 GiB of 4 KiB blocks.
+const MOST_BLOCKS: u64 = 1 << 19;
+/// The most revoked blocks of one transaction.
+const MOST_REVOKED: usize = 1 << 22;
 
 /// What a journal has to say.
 #[derive(Debug, Default)]
@@ -153,10 +155,6 @@ impl<'a> Journal<'a> {
         if first == 0 || first >= last || (start != 0 && !(first..last).contains(&start)) {
             return wrong("a start inside", format!("{start} of {first} to {last}"));
         }
-        if last - first > MOST_BLOCKS {
-            let blocks = last - first;
-            return Err(Error::Unsupported(format!("the journal has {blocks} blocks")));
-        }
         let seed = crc32c_raw(u32::MAX, &bytes::<16>(&raw, 48));
         let sequence = be32(&raw, 24);
         Ok(Some(Self {
@@ -181,7 +179,8 @@ impl<'a> Journal<'a> {
         // A block with a wrong checksum may be an old one where the log really ends.
         let mut suspect = false;
         let mut last_commit = 0;
-        let mut left = if at == 0 { 0 } else { self.last - self.first };
+        let whole = self.last - self.first;
+        let mut left = if at == 0 { 0 } else { whole.min(MOST_BLOCKS) };
         while left > 0 {
             let block = self.block(at)?;
             if be32(&block, 0) != MAGIC || be32(&block, 8) != sequence {
@@ -199,6 +198,10 @@ impl<'a> Journal<'a> {
                 REVOKE => {
                     suspect |= !self.has_right_tail(&block);
                     self.add_revokes(&block, &mut revokes);
+                    if revokes.len() + log.revoked.len() > MOST_REVOKED {
+                        let text = format!("the journal revokes more than {MOST_REVOKED} blocks");
+                        return Err(Error::Unsupported(text));
+                    }
                 }
                 COMMIT => {
                     let time = be64(&block, 48);
@@ -219,6 +222,10 @@ impl<'a> Journal<'a> {
                 _ => break,
             }
         }
+        if left == 0 && whole > MOST_BLOCKS {
+            let text = format!("the log has more than {MOST_BLOCKS} blocks");
+            return Err(Error::Unsupported(text));
+        }
         log.end = sequence;
         if self.compatible & OLD_CHECKSUMS != 0 && !log.writes.is_empty() {
             log.notes.push("the checksums of the journal (version 1) were not verified".to_owned());
@@ -231,7 +238,8 @@ impl<'a> Journal<'a> {
         if self.incompatible & FAST_COMMIT == 0 {
             return Ok(());
         }
-        let block = self.block(self.last)?;
+        // The block between the log and the area of fast commits is not used.
+        let block = self.block(self.last + 1)?;
         if le16(&block, 0) == FAST_COMMIT_HEAD && le32(&block, 8) == log.end {
             log.notes.push(format!(
                 "fast commits after transaction {} were not replayed: the latest changes are not \

@@ -6,6 +6,8 @@ mod inode;
 mod journal;
 mod map;
 mod superblock;
+#[cfg(test)]
+mod tests;
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};

@@ -28,8 +28,9 @@ const CSUM_SEED: u32 = 0x2000;
 pub const LARGEDIR: u32 = 0x4000;
 /// Incompatible: directories may ignore the case of names.
 pub const CASEFOLD: u32 = 0x2_0000;
-/// FILETYPE, RECOVER, META_BG, extents, 64BIT, multiple mount protection, flex_bg, ea_inode,
-/// checksum seed, large_dir, inline data, encryption (of single files), casefold.
+/// What is read: kinds in entries, recovery, spread descriptors, extents, 64 bits, multiple mount
+/// protection, flexible groups, attributes in inodes, checksum seed, large directories, inline
+/// data, encryption (of single files), folding of case.
 const READ: u32 = 0x3_E7D6;
 const INCOMPATIBLE_NAMES: [(u32, &str); 3] =
     [(0x1, "compression"), (JOURNAL_DEV, "journal_dev"), (0x1000, "dirdata")];
@@ -63,7 +64,7 @@ pub struct Superblock {
     pub inode_size: usize,
     /// Bytes of a group descriptor.
     pub descriptor_size: u64,
-    /// From this block of descriptors on they are spread (META_BG).
+    /// From this block of descriptors on they are spread.
     pub first_meta_block: u64,
     /// Compatible features.
     pub compatible: u32,

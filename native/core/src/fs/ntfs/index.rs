@@ -23,7 +23,7 @@ const MOST_ROOT: u64 = 64 << 10;
 /// A name in an index: the reference of its file, the name, its name space.
 struct Name {
     reference: u64,
-    name: Vec<u16>,
+    units: Vec<u16>,
     space: u8,
 }
 
@@ -38,7 +38,7 @@ pub struct Directory<'a> {
     mft: &'a Mft,
     number: u64,
     root: Vec<u8>,
-    block: usize,
+    block_size: usize,
     blocks: Option<Stream>,
 }
 
@@ -51,25 +51,28 @@ impl<'a> Directory<'a> {
             return Err(Error::corrupt(structure, 0, "an index of names", "none"));
         };
         let root = stream.read_all(&mft.volume, MOST_ROOT, "root of an NTFS index")?;
-        let block = u32_at(&root, 8).unwrap_or(0) as usize;
-        if !block.is_power_of_two() || !(512..=MOST_BLOCK).contains(&block) {
+        let block_size = u32_at(&root, 8).unwrap_or(0) as usize;
+        if !block_size.is_power_of_two() || !(512..=MOST_BLOCK).contains(&block_size) {
             let structure = format!("NTFS directory {number}, bytes of a block");
-            return Err(Error::corrupt(structure, 8, "a power of two from 512 to 65536", block));
+            return Err(Error::corrupt(
+                structure,
+                8,
+                "a power of two from 512 to 65536",
+                block_size,
+            ));
         }
         let blocks = file.stream(kind::INDEX_ALLOCATION, &INDEX)?;
-        Ok(Self { mft, number, root, block, blocks })
+        Ok(Self { mft, number, root, block_size, blocks })
     }
 
     /// All names but those of DOS and of the file system's own files.
     pub fn entries(&self, first_number: u64) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         let mut seen = HashSet::new();
-        let mut pending = vec![self.top()?];
-        while let Some(items) = pending.pop() {
-            for item in items {
-                if let Some(child) = item.child {
-                    pending.push(self.below(child, &mut seen)?);
-                }
+        let mut pending = vec![None];
+        while let Some(block) = pending.pop() {
+            for item in self.block(block, &mut seen)? {
+                pending.extend(item.child.map(Some));
                 let Some(name) = item.name else { continue };
                 if name.space == DOS || name.reference & super::record::NUMBER < first_number {
                     continue;
@@ -78,7 +81,7 @@ impl<'a> Directory<'a> {
                     let message = format!("an NTFS directory of more than {MAX_ENTRIES} names");
                     return Err(Error::Unsupported(message));
                 }
-                entries.push(Entry { name: to_wtf8(&name.name), node: name.reference });
+                entries.push(Entry { name: to_wtf8(&name.units), node: name.reference });
             }
         }
         Ok(entries)
@@ -88,22 +91,20 @@ impl<'a> Directory<'a> {
     pub fn lookup(&self, wanted: &[u16], upcase: &Upcase) -> Result<Option<u64>> {
         let mut similar = None;
         let mut seen = HashSet::new();
-        let mut pending = vec![self.top()?];
-        while let Some(items) = pending.pop() {
-            for item in items {
+        let mut pending = vec![None];
+        while let Some(block) = pending.pop() {
+            for item in self.block(block, &mut seen)? {
                 let order = item
                     .name
                     .as_ref()
-                    .map_or(Ordering::Greater, |name| upcase.compare(&name.name, wanted));
+                    .map_or(Ordering::Greater, |name| upcase.compare(&name.units, wanted));
                 if order == Ordering::Less {
                     continue;
                 }
                 // Names that differ in case only are neighbours, in whatever order.
-                if let Some(child) = item.child {
-                    pending.push(self.below(child, &mut seen)?);
-                }
+                pending.extend(item.child.map(Some));
                 let Some(name) = item.name.filter(|_| order == Ordering::Equal) else { break };
-                if name.name == wanted {
+                if name.units == wanted {
                     return Ok(Some(name.reference));
                 }
                 similar = similar.or(Some(name.reference));
@@ -112,12 +113,9 @@ impl<'a> Directory<'a> {
         Ok(similar)
     }
 
-    fn top(&self) -> Result<Vec<Item>> {
-        self.items(self.root.get(16..).unwrap_or(&[]))
-    }
-
-    /// The block below an entry; each is visited once.
-    fn below(&self, cluster: u64, seen: &mut HashSet<u64>) -> Result<Vec<Item>> {
+    /// The entries of a block, each of which is visited once, or of the root.
+    fn block(&self, block: Option<u64>, seen: &mut HashSet<u64>) -> Result<Vec<Item>> {
+        let Some(cluster) = block else { return self.items(self.root.get(16..).unwrap_or(&[])) };
         if !seen.insert(cluster) {
             return Err(self.corrupt("a tree", format!("block {cluster} in two places")));
         }
@@ -126,17 +124,17 @@ impl<'a> Directory<'a> {
         };
         // Blocks smaller than a cluster are counted in sectors of 512 bytes.
         let cluster_size = self.mft.boot.cluster;
-        let unit = if cluster_size <= self.block as u64 { cluster_size } else { 512 };
+        let unit = if cluster_size <= self.block_size as u64 { cluster_size } else { 512 };
         let offset = cluster.checked_mul(unit);
-        let end = offset.and_then(|offset| offset.checked_add(self.block as u64));
+        let end = offset.and_then(|offset| offset.checked_add(self.block_size as u64));
         let Some(offset) = offset.filter(|_| end.is_some_and(|end| end <= blocks.size)) else {
             let expected = format!("blocks in {} bytes", blocks.size);
             return Err(self.corrupt(&expected, format!("block {cluster}")));
         };
-        let mut block = vec![0; self.block];
+        let mut block = vec![0; self.block_size];
         blocks.read_at(&self.mft.volume, offset, &mut block)?;
         let structure = format!("index block of NTFS directory {}", self.number);
-        fix(&mut block, b"INDX", &structure, offset)?;
+        fix(&mut block, *b"INDX", &structure, offset)?;
         if u64_at(&block, 0x10) != Some(cluster) {
             return Err(self.corrupt(&format!("block {cluster}"), "another one".into()));
         }
@@ -178,7 +176,7 @@ fn name(entry: &[u8]) -> Option<Name> {
     let length = 2 * usize::from(*key.get(0x40)?);
     Some(Name {
         reference: u64_at(entry, 0)?,
-        name: units(key.get(0x42..0x42 + length)?),
+        units: units(key.get(0x42..0x42 + length)?),
         space: key[0x41],
     })
 }

@@ -11,7 +11,11 @@ mod mft;
 mod record;
 mod reparse;
 mod runs;
+#[doc(hidden)]
+pub mod sample;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod upcase;
 mod volume;
 

@@ -35,12 +35,12 @@ pub mod kind {
 }
 
 /// Puts back the last two bytes of every 512, checking that all were written together.
-pub fn fix(block: &mut [u8], magic: &[u8; 4], structure: &str, offset: u64) -> Result<()> {
+pub fn fix(block: &mut [u8], magic: [u8; 4], structure: &str, offset: u64) -> Result<()> {
     let corrupt =
         |expected: String, actual: String| Err(Error::corrupt(structure, offset, expected, actual));
-    if !block.starts_with(magic) {
+    if !block.starts_with(&magic) {
         let found = &block[..magic.len().min(block.len())];
-        let expected = format!("{:?}", String::from_utf8_lossy(magic));
+        let expected = format!("{:?}", String::from_utf8_lossy(&magic));
         return corrupt(expected, format!("{:?}", String::from_utf8_lossy(found)));
     }
     let place = usize::from(u16_at(block, 4).unwrap_or(0));
@@ -73,7 +73,7 @@ pub struct Record {
 impl Record {
     /// Checks the bytes of record `number`, which lay at `offset` of the volume.
     pub fn new(number: u64, mut bytes: Vec<u8>, offset: u64) -> Result<Self> {
-        fix(&mut bytes, b"FILE", &format!("NTFS file record {number}"), offset)?;
+        fix(&mut bytes, *b"FILE", &format!("NTFS file record {number}"), offset)?;
         let used = u32_at(&bytes, 0x18).unwrap_or(0) as usize;
         if used > bytes.len() {
             let structure = format!("NTFS file record {number}, bytes in use");

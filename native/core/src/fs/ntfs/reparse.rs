@@ -12,7 +12,7 @@ const LX_SYMLINK: u32 = 0xA000_001D;
 const WOF: u32 = 0x8000_0017;
 /// Tags with this bit stand for another file, not for bytes of this one.
 const NAME_SURROGATE: u32 = 0x2000_0000;
-/// OneDrive and its like: 0x9000001A to 0x9000F01A.
+/// `OneDrive` and its like: 0x9000001A to 0x9000F01A.
 const CLOUD: u32 = 0x9000_001A;
 
 /// What a reparse point makes of a file.

@@ -88,9 +88,9 @@ impl Runs {
     }
 }
 
-/// Bytes of a file are counted in 63 bits, whatever the cluster size.
+/// Bytes of a file are counted in 63 bits, also with clusters of 2 MiB.
 fn in_range(end: u64) -> bool {
-    end < 1 << 54
+    end <= 1 << 42
 }
 
 fn signed(bytes: &[u8]) -> i64 {
@@ -134,6 +134,7 @@ mod tests {
             &[0x91, 1, 1],
             &[0x01],
             &huge,
+            &[0x06, 1, 0, 0, 0, 0, 4],
         ] {
             assert!(Runs::default().extend(encoded, 0, 100).is_err(), "{encoded:02x?}");
         }

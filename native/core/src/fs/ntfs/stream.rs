@@ -42,11 +42,14 @@ struct Clusters {
 impl Stream {
     /// Starts with the first piece of an attribute.
     pub fn new(attribute: &Attribute<'_>, cluster: u64, clusters: u64) -> Result<Self> {
-        let Body::Clusters { first, size, initialized, unit, runs: encoded, .. } = attribute.body
-        else {
-            let Body::Resident(bytes) = attribute.body else { unreachable!() };
-            let storage = Storage::Resident(bytes.to_vec());
-            return Ok(Self { size: bytes.len() as u64, storage });
+        let (first, unit, size, initialized, encoded) = match attribute.body {
+            Body::Resident(bytes) => {
+                let storage = Storage::Resident(bytes.to_vec());
+                return Ok(Self { size: bytes.len() as u64, storage });
+            }
+            Body::Clusters { first, unit, size, initialized, runs } => {
+                (first, unit, size, initialized, runs)
+            }
         };
         let mut runs = Runs::default();
         runs.extend(encoded, first, clusters)?;
@@ -163,7 +166,7 @@ impl Clusters {
         while !buffer.is_empty() {
             let start = offset - offset % self.unit;
             let skipped = usize::try_from(offset - start).unwrap_or(0);
-            let left = (start + self.unit - offset).min(buffer.len() as u64);
+            let left = (self.unit - (offset - start)).min(buffer.len() as u64);
             let (piece, rest) = buffer.split_at_mut(usize::try_from(left).unwrap_or(buffer.len()));
             let stored = self.stored_in_unit(start / self.cluster)? * self.cluster;
             if stored == 0 {
