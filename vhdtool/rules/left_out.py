@@ -21,7 +21,6 @@ NOT_IMPLEMENTED = {
     "DSK126": _files("the flags in NTFS's $Volume"),
     "DSK127": _files("NTFS's $LogFile"),
     "DSK128": _files("hiberfil.sys"),
-    "DSK130": _files("the log of XFS"),
     "DSK132": _files("NTFS's $Bitmap"),
     "DSK141": _files("the boot files in the EFI system partition"),
     "DSK142": "the partition numbers that Microsoft's images use differ from one distribution to"

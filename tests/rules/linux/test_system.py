@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,7 +34,7 @@ from vhdtool.guest.filesystem import Volume
 from vhdtool.guest.linux.guest import LinuxGuest
 from vhdtool.guest.systems import SystemKind
 from vhdtool.guest.tree import Tree
-from vhdtool.rules.model import Hit, Severity
+from vhdtool.rules.model import DiskLocation, Hit, Severity
 from vhdtool.rules.registry import rules
 
 SCRIPTS = "/etc/sysconfig/network-scripts"
@@ -503,10 +502,13 @@ def test_mkt626_passes_none() -> None:
     assert run("MKT626") == []
 
 
-def volume(**attributes: Any) -> SimpleNamespace:
+def volume(signature: Signature = Signature.EXT, **attributes: Any) -> SimpleNamespace:
+    """Return a volume; `state` is what its file system says of itself."""
+    state = attributes.pop("state", Volume("ext4", clean=True))
     values: dict[str, Any] = {"name": "partition 1", "is_unread": False, "is_damaged": False,
-                              "reason": None, "partition": None, "disk": None,
-                              "signature": Signature.EXT} | attributes  # fmt: skip
+                              "reason": None, "partition": SimpleNamespace(offset=1 << 20),
+                              "filesystem": SimpleNamespace(volume=state),
+                              "signature": signature} | attributes  # fmt: skip
     return SimpleNamespace(**values)
 
 
@@ -520,29 +522,30 @@ def test_dsk144_passes_read_ones() -> None:
     assert run("DSK144", volumes=(volume(),)) == []
 
 
-class Superblock:
-    def __init__(self, state: int, features: int = 0x242) -> None:
-        block = bytearray(256)
-        struct.pack_into("<H", block, 0x3A, state)
-        struct.pack_into("<I", block, 0x60, features)
-        self._block = bytes(block)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return (bytes(1024) + self._block)[offset : offset + length]
-
-
 def test_dsk129_hits_unclean_file_systems() -> None:
-    [hit] = run("DSK129", volumes=(volume(disk=Superblock(1, 0x246)),))
-    assert "journal was not replayed" in hit.message
-    [hit] = run("DSK129", volumes=(volume(disk=Superblock(3)),))
-    assert "has errors" in hit.message
-    [hit] = run("DSK129", volumes=(volume(disk=Superblock(0)),))
+    [hit] = run("DSK129", volumes=(volume(state=Volume("ext4", clean=False)),))
     assert "not unmounted" in hit.message
+    assert hit.location == DiskLocation((1 << 20) + 1024, 1024)
+    errors = volume(state=Volume("ext4", clean=True, errors=True), partition=None)
+    [hit] = run("DSK129", volumes=(errors,))
+    assert "errors are noted" in hit.message
+    assert hit.location is None
 
 
 def test_dsk129_passes_clean_ones() -> None:
-    assert run("DSK129", volumes=(volume(disk=Superblock(1)),)) == []
-    assert run("DSK129", volumes=(volume(disk=Superblock(0), signature=Signature.XFS),)) == []
+    assert run("DSK129", volumes=(volume(), volume(filesystem=None))) == []
+    xfs = volume(Signature.XFS, state=Volume("XFS", clean=False))
+    assert run("DSK129", volumes=(xfs,)) == []
+
+
+def test_dsk130_hits_a_dirty_log() -> None:
+    xfs = volume(Signature.XFS, state=Volume("XFS", clean=False))
+    assert len(run("DSK130", volumes=(xfs,))) == 1
+
+
+def test_dsk130_passes_a_clean_log_and_an_unknown_one() -> None:
+    volumes = tuple(volume(Signature.XFS, state=Volume("XFS", clean=c)) for c in (True, None))
+    assert run("DSK130", volumes=volumes) == []
 
 
 def root_with(free: int | None) -> LinuxGuest:

@@ -177,7 +177,7 @@ def cd_rom_driver_disabled(guest: WindowsGuest) -> Iterator[Hit]:
         yield key_hit(service.key, "cdrom has Start 4 (disabled), expected 1 (system)", "Start")
 
 
-@windows_rule("WIN455", "no-serial-console", INFO)
+@windows_rule("WIN455", "no-administration-console", INFO)
 def no_serial_console(guest: WindowsGuest) -> Iterator[Hit]:
     """
     ## What it checks
