@@ -36,6 +36,7 @@ _MODULES = (
     "disk.sizes",
     "disk.marketplace",
     "disk.volumes",
+    "disk.recovery",
     "guest.state",
     "guest.leftovers",
     "guest.architecture",
@@ -169,9 +170,14 @@ def _codes(selector: str, known: dict[str, Rule]) -> set[str]:
     }
     if not fitting:
         from difflib import get_close_matches
+        from os.path import commonprefix
 
         words = [*known, *(candidate.name for candidate in known.values())]
-        close = get_close_matches(selector, words) or get_close_matches(selector.upper(), words)
+        close = get_close_matches(selector, words) or sorted(
+            get_close_matches(selector.upper(), words, n=len(words)),
+            key=lambda word: len(commonprefix((word, selector.upper()))),
+            reverse=True,
+        )
         hint = f"did you mean {close[0]}?" if close else "`vhdtool rule --all` lists the rules"
         raise ConfigError(f"no rule is called {selector!r}", hint=hint)
     return fitting

@@ -77,8 +77,8 @@ def _covers_wire_server(entry: str) -> bool:
     return WIRE_SERVER.startswith(beginning) if star and not rest else entry == WIRE_SERVER
 
 
-@windows_rule("WIN412", "static-address", ERROR)
-def static_address(guest: WindowsGuest) -> Iterator[Hit]:
+@windows_rule("WIN412", "interface-without-dhcp", ERROR)
+def interface_without_dhcp(guest: WindowsGuest) -> Iterator[Hit]:
     """
     ## What it checks
     Every interface gets its address by DHCP. Static name servers are a warning. In a sealed image
