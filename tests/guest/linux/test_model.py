@@ -292,6 +292,8 @@ LOCKED = "root:*LOCK*:14600::::::\n"
         ({}, State.GENERALIZED, ()),
         ({"/etc/hostname": "localhost.localdomain\n", f"{STATE}/": ""}, State.GENERALIZED, ()),
         ({"/etc/shadow": LOCKED}, State.GENERALIZED, ("waagent-deprovisioned",)),
+        ({"/etc/shadow": LOCKED, "/var/lib/cloud/instance": Link("instances/i-1")}, State.UNCLEAR,
+         ("cloud-init-instance", "waagent-deprovisioned")),
         ({f"{STATE}/provisioned": "x"}, State.SPECIALIZED, ("captured-machine",)),
         ({f"{STATE}/Incarnation": "1"}, State.UNCLEAR, ("captured-machine",)),
         ({"/etc/hostname": "web1\n"}, State.UNCLEAR, ()),

@@ -106,6 +106,8 @@ def _decide(
     if not strong:
         return State.GENERALIZED, "nothing is left that belongs to one machine"
     listed = ", ".join(dict.fromkeys(one.name for one in strong))
+    if {"root-locked-by-waagent", "neutral-host-name"} <= names:
+        return State.UNCLEAR, f"waagent deprovisioned the guest, and left: {listed}"
     if "cloud-init-instance" in names and {"human-account", "host-name"} & names:
         return State.SPECIALIZED, f"it is a machine's: {listed}"
     if {"host-name", "human-account"} <= names:
