@@ -197,7 +197,7 @@ def test_lnx394_passes_none() -> None:
     passes("LNX394", {"/etc/resolv.conf": Link("/run/systemd/resolve/stub-resolv.conf")})
 
 
-# --- clock, SELinux, helpers
+# --- clock, SELinux, tools
 
 
 def test_lnx349_hits_wrong_settings() -> None:
