@@ -9,16 +9,11 @@ def _same(code: str) -> str:
     return f"{code} reports it for every profile, with the same severity and threshold"
 
 
-def _files(what: str) -> str:
-    return f"needs {what}, and this version reads no file systems"
-
-
 NOT_IMPLEMENTED = {
     "VHD039": "a sparse file uploads as well as any other, and vhdtool itself writes sparse files:"
     " every good image would have the finding",
     "DSK107": "a disk that does not boot in the wanted generation is reported by DSK101, DSK102 or"
     " DSK103, which say what it lacks",
-    "DSK130": _files("the log of XFS"),
     "DSK142": "the partition numbers that Microsoft's images use differ from one distribution to"
     " another, which partition tables do not name, and nothing depends on them",
     "GEN209": "it is about a resource in Azure, not about a disk",
