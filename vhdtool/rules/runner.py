@@ -84,7 +84,10 @@ def check(
 def check_facts(
     facts: DiskFacts, *, profiles: Iterable[Profile] = (), rules: Sequence[Rule] | None = None
 ) -> Report:
-    """Run rules (default: all) over facts; a rule that crashes is reported, never silent."""
+    """Run rules (default: all) over facts, for profiles as in `check`.
+
+    A rule that crashes is reported, never silent.
+    """
     chosen = tuple(dict.fromkeys(profiles))
     if not _PURPOSES.intersection(chosen):
         chosen = (*default_profiles(facts), *chosen)
