@@ -322,8 +322,10 @@ class Stream:
     """Bytes that come once: standard input or a compressed file."""
 
     @staticmethod
-    def open(path: str | PathLike[str] | None, compression: str | None = None) -> Stream:
-        """Open a file, or standard input for None.
+    def open(
+        path: str | PathLike[str] | None, compression: str | None = None, job: Job | None = None
+    ) -> Stream:
+        """Open a file, or standard input for None; cancelling `job` ends the wait for input.
 
         `compression` is gzip, xz, zstd, detect (one of these, by the first bytes) or None.
         """

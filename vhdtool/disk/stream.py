@@ -56,7 +56,7 @@ def convert_stream(
     parent_dirs: Iterable[str | PathLike[str]],
 ) -> Conversion:
     """Convert a stream; arguments and errors are those of `convert`."""
-    stream, name, folders = _open(source)
+    stream, name, folders = _open(source, job)
     head = stream.peek(_PEEK)
     if not head:
         raise NotAnImage(name, actual="nothing came", hint="see what should have written it")
@@ -70,12 +70,14 @@ def convert_stream(
     return _pass_through(stream, name, destination, request, job, size=size, limit=limit)
 
 
-def _open(source: str | PathLike[str]) -> tuple[_native.Stream, str, list[Path]]:
+def _open(
+    source: str | PathLike[str], job: _native.Job
+) -> tuple[_native.Stream, str, list[Path]]:
     """Return the stream, its name, and where parents of what it holds may be."""
     if str(source) == STDIN:
-        return _native.Stream.open(None, "detect"), _STDIN_NAME, []
+        return _native.Stream.open(None, "detect", job), _STDIN_NAME, []
     path = Path(source)
-    return _native.Stream.open(path, "detect"), str(path), [path.parent]
+    return _native.Stream.open(path, "detect", job), str(path), [path.parent]
 
 
 def _is_structured(head: bytes) -> bool:
