@@ -274,7 +274,9 @@ def test_other_files_are_named_for_what_they_are(
 def test_what_is_no_disk_is_refused_with_advice(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "renamed.vhd"
     path.write_bytes(data)
-    with pytest.raises(UnsupportedImage, match=r"the file is .*, not a disk") as caught:
+    with pytest.raises(
+        UnsupportedImage, match=r"the file is .*, which is not read as a disk"
+    ) as caught:
         open_image(path)
     assert caught.value.hint
 
