@@ -211,3 +211,10 @@ def test_source_is_never_written(tmp_path: Path) -> None:
     with open_image(path) as image:
         image.read_at(0, SIZE)
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_a_read_of_more_than_memory_is_a_memory_error(tmp_path: Path) -> None:
+    """A library that is asked for what a header claims must not end the process."""
+    path = write_vhd(tmp_path / "a.vhd", 2040 * GIB, {0: pattern(512)}).path
+    with open_image(path) as image, pytest.raises(MemoryError):
+        image.read_at(0, image.size)
