@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vhdtool.cli.guard import say
-from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, choice
+from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, Progress, among, choice
 from vhdtool.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +41,12 @@ def run(
     ] = None,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="fixed|dynamic|raw", help="What to write.  [default: fixed]"),
+        typer.Option(
+            "--to",
+            metavar="fixed|dynamic|raw",
+            autocompletion=among("fixed", "dynamic", "raw"),
+            help="What to write.  [default: fixed]",
+        ),
     ] = None,
     fixed: Annotated[bool, typer.Option("--fixed", help="The same as --to fixed.")] = False,
     align: Annotated[
@@ -77,9 +82,7 @@ def run(
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", help="Copy with N threads.")
     ] = None,
-    progress: Annotated[
-        str, typer.Option("--progress", metavar="auto|json|none", help="How to show progress.")
-    ] = "auto",
+    progress: Progress = "auto",
 ) -> int:
     """Write any image as a fixed VHD for Azure, or as a dynamic VHD or raw disk."""
     from vhdtool.cli.progress import MODES, with_progress
