@@ -83,6 +83,12 @@ impl Header {
             u64::from(u32_at(&bytes, 36)) * 8,
             LARGEST_L1,
         )?;
+        let (entries, size) = (u64::from(u32_at(&bytes, 36)), u64_at(&bytes, 24));
+        let needed = size.div_ceil(cluster_size * (cluster_size / 8));
+        if entries < needed {
+            let expected = format!("at least {needed} L1 entries for a disk of {size} bytes");
+            return Err(corrupt(36, expected, entries));
+        }
         let refcounts = u64::from(u32_at(&bytes, 56)) * cluster_size;
         let name = "refcount table";
         Self::check_table(file, 48, name, u64_at(&bytes, 48), refcounts, LARGEST_REFCOUNT_TABLE)?;
@@ -91,7 +97,7 @@ impl Header {
         let backing_format = Self::extension(file, header_length, cluster_size)?;
         Ok(Self {
             version,
-            size: u64_at(&bytes, 24),
+            size,
             cluster_size,
             table_offset: u64_at(&bytes, 40),
             backing_file,
