@@ -29,6 +29,17 @@ CATALOGUE += [f"WIN{number}" for number in range(401, 468)]
 CATALOGUE += [f"WGN{number}" for number in range(401, 431)]
 CATALOGUE += [f"ROL{number}" for number in range(501, 525)]
 CATALOGUE += [f"MKT{number}" for number in range(601, 640)]
+# The severities of the catalogue: error, warning, info.
+SEVERITIES = {
+    **{
+        f"VHD{1 + at:03}": letter
+        for at, letter in enumerate("eeeeeieeeewweewiwiwwiwieiiweeeeieiweweieeeiwe")
+    },
+    **{
+        f"DSK{101 + at}": letter
+        for at, letter in enumerate("weeeeweeeeiweewewwwiweewwwwwwwwweeeiwweeeieii")
+    },
+}
 TEXT = "\n".join(f"## {heading}\nText." for heading in registry.HEADINGS)
 
 
@@ -42,6 +53,15 @@ def codes(select: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> list[st
 def test_each_code_of_the_catalogue_is_implemented_or_left_out_with_a_reason() -> None:
     assert sorted([*rules(), *NOT_IMPLEMENTED]) == sorted(CATALOGUE)
     assert all(len(reason) > 30 for reason in NOT_IMPLEMENTED.values())
+
+
+@pytest.mark.parametrize("code", SEVERITIES)
+def test_each_rule_is_as_severe_as_in_the_catalogue_or_says_why_not(code: str) -> None:
+    if code in NOT_IMPLEMENTED:
+        return
+    known = rules()[code]
+    if known.severity[0] != SEVERITIES[code]:
+        assert f"- A {known.severity}" in known.documentation.source
 
 
 def test_enough_rules_speak_of_partitions() -> None:
