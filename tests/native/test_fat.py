@@ -65,6 +65,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def filled(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a FAT32 volume with the tree."""
+    return make(tmp_path_factory.mktemp("fat") / "image", 300 * MIB, ["-F", "32"], files)
+
+
 def make(image: Path, size: int, options: list[str], files: Path | None = None) -> Path:
     with image.open("wb") as file:
         file.truncate(size)
@@ -122,8 +128,8 @@ def test_a_tree_that_mtools_wrote_is_read_as_it_was(
     assert "files" in checked.stdout
 
 
-def test_names_are_found_in_any_case_and_by_their_short_form(files: Path, tmp_path: Path) -> None:
-    tree = Tree(NativeFileSystem(volume_of(make(tmp_path / "image", 64 * MIB, [], files))))
+def test_names_are_found_in_any_case_and_by_their_short_form(filled: Path) -> None:
+    tree = Tree(NativeFileSystem(volume_of(filled)))
     assert tree.root.ignores_case
     assert tree.read("/efi/GRUBX64.EFI") == b"grubx64.efi" * 9
     assert tree.read("/EFI/\u00dcBER.TXT") == "\u00fcber.txt".encode() * 9
@@ -200,10 +206,9 @@ def test_a_volume_that_was_not_unmounted_is_told(option: str, place: int, tmp_pa
     assert NativeFileSystem(volume_of(image)).volume.clean is False
 
 
-def test_free_space_is_what_fat32_notes(files: Path, tmp_path: Path) -> None:
-    image = make(tmp_path / "image", 300 * MIB, ["-F", "32"], files)
+def test_free_space_is_what_fat32_notes(filled: Path) -> None:
     listed = subprocess.run(
-        [need("minfo", "mtools"), "-i", str(image), "::"],
+        [need("minfo", "mtools"), "-i", str(filled), "::"],
         capture_output=True,
         text=True,
         check=True,
@@ -212,11 +217,11 @@ def test_free_space_is_what_fat32_notes(files: Path, tmp_path: Path) -> None:
     clusters = int(free.split("=")[1])
     sectors = next(line for line in listed.stdout.splitlines() if line.startswith("cluster size"))
     size = int(sectors.split(":")[1].split()[0]) * 512
-    assert NativeFileSystem(volume_of(image)).volume.free == clusters * size
+    assert NativeFileSystem(volume_of(filled)).volume.free == clusters * size
 
 
-def test_kinds_and_links_of_fat(files: Path, tmp_path: Path) -> None:
-    filesystem = NativeFileSystem(volume_of(make(tmp_path / "image", 64 * MIB, [], files)))
+def test_kinds_and_links_of_fat(filled: Path) -> None:
+    filesystem = NativeFileSystem(volume_of(filled))
     assert filesystem.stat(filesystem.root).kind is NodeKind.DIRECTORY
     node = filesystem.lookup(filesystem.root, b"BIG.bin")
     assert node is not None

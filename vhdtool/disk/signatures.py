@@ -79,12 +79,12 @@ def find_signature(read: Read, offset: int, length: int) -> Signature | None:
 
 def _rarely(read: Read, offset: int, length: int) -> Signature | None:
     """Look where only what is rare has its structures, which takes more reads."""
-    if length >= 256 * KIB:
-        start, size = _UBERBLOCKS
-        labels = read(offset + start, size)
-        places = range(0, len(labels), KIB)
-        if any(labels.startswith(_UBERBLOCK_MAGICS, place) for place in places):
-            return Signature.ZFS
+    start, size = _UBERBLOCKS
+    if length < start + size:
+        return None
+    labels = read(offset + start, size)
+    if any(labels.startswith(_UBERBLOCK_MAGICS, place) for place in range(0, len(labels), KIB)):
+        return Signature.ZFS
     # The metadata partition of a dynamic GPT disk has its header in the last sector.
     if read(offset + length - SECTOR_SIZE, 8) == b"PRIVHEAD":
         return Signature.LDM

@@ -42,22 +42,24 @@ pub fn volumes(disks: &[Disk]) -> Vec<LogicalVolume> {
                 members.entry(label.uuid).or_insert_with(|| disk.clone());
                 let length = label.text.as_ref().map_or(0, |text| text.len() as u64);
                 let Some(rest) = left.checked_sub(length) else {
-                    problems.push("the groups have too much metadata to read".to_owned());
+                    problems.push((None, "the groups have too much metadata to read".to_owned()));
                     break;
                 };
                 left = rest;
                 add_group(&label, &mut groups, &mut problems);
             }
             Ok(None) => {}
-            Err(error) => problems.push(error.to_string()),
+            Err(error) => problems.push((None, error.to_string())),
         }
     }
     for (_, name, group) in groups.values() {
         found.extend(group_volumes(name, group, &members));
     }
     // Another member of the group may have had the metadata whole.
-    let unread = found.is_empty() || problems.len() >= disks.len();
-    found.extend(problems.into_iter().filter(|_| unread).map(|note| LogicalVolume {
+    let known: HashSet<[u8; 32]> =
+        groups.values().flat_map(|(.., group)| members_of(group)).collect();
+    let unread = problems.into_iter().filter(|(of, _)| of.is_none_or(|of| !known.contains(&of)));
+    found.extend(unread.map(|(_, note)| LogicalVolume {
         group: String::new(),
         name: String::new(),
         disk: None,
@@ -67,19 +69,36 @@ pub fn volumes(disks: &[Disk]) -> Vec<LogicalVolume> {
     found
 }
 
+/// What was wrong with the metadata, and of which physical volume, where that is known.
+type Problem = (Option<[u8; 32]>, String);
+
+/// The UUIDs of the physical volumes of a group.
+fn members_of(group: &Section) -> Vec<[u8; 32]> {
+    let members = group.section("physical_volumes").into_iter().flat_map(Section::sections);
+    members.filter_map(|(_, member)| uuid_of(member)).collect()
+}
+
+/// The UUID of a physical volume as its label has it, without dashes.
+fn uuid_of(member: &Section) -> Option<[u8; 32]> {
+    let id = member.text("id")?;
+    let raw: Vec<u8> = id.bytes().filter(|&byte| byte != b'-').collect();
+    raw.try_into().ok()
+}
+
 /// Keeps the newest metadata of each group.
 fn add_group(
     label: &Label,
     groups: &mut BTreeMap<String, (u64, String, Section)>,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
 ) {
     let Some(text) = &label.text else {
-        problems.extend(label.problem.as_ref().map(ToString::to_string));
+        problems.extend(label.problem.as_ref().map(|one| (Some(label.uuid), one.to_string())));
         return;
     };
     let parsed = text::parse(text).unwrap_or_default();
     let Some((name, group)) = parsed.sections().next() else {
-        problems.push("the LVM metadata does not follow its grammar".to_owned());
+        let problem = "the LVM metadata does not follow its grammar".to_owned();
+        problems.push((Some(label.uuid), problem));
         return;
     };
     let id = group.text("id").unwrap_or(name).to_owned();
@@ -196,10 +215,11 @@ fn stripe(
 ) -> Result<(Disk, u64), String> {
     let member = group.section("physical_volumes").and_then(|all| all.section(name));
     let member = member.ok_or(format!("there is no physical volume \"{name}\""))?;
-    let id = member.text("id").unwrap_or_default();
-    let raw: Vec<u8> = id.bytes().filter(|&byte| byte != b'-').collect();
-    let disk = <[u8; 32]>::try_from(raw).ok().and_then(|uuid| members.get(&uuid));
-    let disk = disk.ok_or(format!("the physical volume {name} ({id}) is not among the disks"))?;
+    let disk = uuid_of(member).and_then(|uuid| members.get(&uuid));
+    let disk = disk.ok_or_else(|| {
+        let id = member.text("id").unwrap_or_default();
+        format!("the physical volume {name} ({id}) is not among the disks")
+    })?;
     let data = member.number("pe_start").and_then(|sectors| sectors.checked_mul(SECTOR));
     let start = first.checked_mul(extent).and_then(|first| first.checked_add(data?));
     let start =
@@ -316,8 +336,13 @@ mod tests {
         let found = volumes(std::slice::from_ref(&damaged));
         assert!(found[0].name.is_empty() && found[0].note.contains("grammar"));
         let sound = member(b'b', &group(1, &linear(0, 1, "b", 0)));
-        let found = volumes(&[damaged, sound]);
+        let found = volumes(&[damaged.clone(), sound]);
         assert_eq!((found.len(), found[0].note.as_str()), (1, ""));
+        // A group of its own that is damaged is told beside the one that is not.
+        let text = group(1, &linear(0, 1, "b", 0)).replace(&"a".repeat(32), &"c".repeat(32));
+        let found = volumes(&[member(b'b', &text), damaged]);
+        assert_eq!((found.len(), found[0].note.as_str()), (2, ""));
+        assert!(found[1].note.contains("grammar"));
         assert!(volumes(&[disk_of(&[0; 100]), disk_of(&[0; 8192])]).is_empty());
     }
 }
