@@ -97,3 +97,49 @@ impl Chunks {
         Ok((copies, chunk.length - skip))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn item(length: u64, kind: u64, stripes: &[(u64, u64)]) -> Vec<u8> {
+        let mut item = vec![0; HEAD];
+        item[..8].copy_from_slice(&length.to_le_bytes());
+        item[24..32].copy_from_slice(&kind.to_le_bytes());
+        item[44] = u8::try_from(stripes.len()).unwrap();
+        for (device, offset) in stripes {
+            item.extend_from_slice(&device.to_le_bytes());
+            item.extend_from_slice(&offset.to_le_bytes());
+            item.extend_from_slice(&[0; 16]);
+        }
+        item
+    }
+
+    fn key(offset: u64) -> Key {
+        Key { object: CHUNK_TREE, kind: CHUNK_ITEM, offset }
+    }
+
+    #[test]
+    fn an_address_has_a_place_for_each_copy() {
+        let mut chunks = Chunks::default();
+        chunks.add(key(1000), &item(500, 1 | 1 << 5, &[(1, 7000), (1, 9000)]), 1).unwrap();
+        assert_eq!(chunks.find(1200).unwrap(), (vec![7200, 9200], 300));
+        assert_eq!(chunks.data_copies(), 2);
+        assert!(chunks.find(999).is_err());
+        assert!(chunks.find(1500).is_err());
+    }
+
+    #[test]
+    fn what_is_elsewhere_or_cannot_be_is_refused() {
+        let mut chunks = Chunks::default();
+        let spread = item(500, 1 << 3, &[(1, 0), (2, 0)]);
+        let error = chunks.add(key(0), &spread, 1).unwrap_err();
+        assert!(error.to_string().contains("RAID0"));
+        assert!(chunks.add(key(0), &item(500, 0, &[(2, 0)]), 1).is_err());
+        assert!(chunks.add(key(0), &item(0, 0, &[(1, 0)]), 1).is_err());
+        assert!(chunks.add(key(u64::MAX), &item(2, 0, &[(1, 0)]), 1).is_err());
+        assert!(chunks.add(key(0), &item(500, 0, &[(1, 0)])[..60], 1).is_err());
+        assert!(chunks.add_system(&[0; 20], 1).is_err());
+    }
+}

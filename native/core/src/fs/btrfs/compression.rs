@@ -65,3 +65,48 @@ fn lzo_extent(data: &[u8], output: &mut [u8], sector_size: usize) -> Result<()> 
 fn damaged(name: &str, what: &dyn std::fmt::Display) -> Error {
     Error::Invalid(format!("btrfs: damaged {name} data: {what}"))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_of_lzo_segments_do_not_cross_sectors() {
+        let literal = |count: u8| {
+            let mut stream = vec![count + 17];
+            stream.extend_from_slice(&vec![count; usize::from(count)]);
+            stream.extend_from_slice(&[17, 0, 0]);
+            stream
+        };
+        // The first segment ends 2 bytes before the sector of 64 does.
+        let (first, second) = (literal(50), literal(3));
+        let mut data = vec![0; 4];
+        data.extend_from_slice(&[54, 0, 0, 0]);
+        data.extend_from_slice(&first);
+        data.extend_from_slice(&[0, 0]);
+        data.extend_from_slice(&[7, 0, 0, 0]);
+        data.extend_from_slice(&second);
+        data[0] = u8::try_from(data.len()).unwrap();
+        let mut output = [0; 128];
+        decompress(2, &data, &mut output, 64).unwrap();
+        assert_eq!(output[..50], [50; 50]);
+        assert_eq!(output[64..67], [3; 3]);
+        data[0] += 1;
+        assert!(decompress(2, &data, &mut output, 64).is_err());
+    }
+
+    #[test]
+    fn damaged_streams_and_unknown_kinds_are_errors() {
+        for kind in [1, 2, 3, 4] {
+            assert!(decompress(kind, b"no stream", &mut [0; 100], 4096).is_err());
+        }
+    }
+
+    #[test]
+    fn a_window_larger_than_an_extent_is_not_taken() {
+        // A frame that says its window has 2 GiB.
+        let frame = [0x28, 0xB5, 0x2F, 0xFD, 0, 0xA8, 1, 0, 0];
+        assert!(decompress(3, &frame, &mut [0; 100], 4096).is_err());
+    }
+}

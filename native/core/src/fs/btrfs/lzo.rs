@@ -102,3 +102,40 @@ impl Stream<'_> {
         Some(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_and_repeats_are_told_apart() {
+        // 4 literals, then 6 bytes from 4 back, then the end.
+        let stream = [21, b'a', b'b', b'c', b'd', 0b1010_1100, 0, 17, 0, 0];
+        let mut output = [0; 16];
+        assert_eq!(decompress(&stream, &mut output), Some(10));
+        assert_eq!(&output[..10], b"abcdabcdab");
+    }
+
+    #[test]
+    fn long_literals_count_in_further_bytes() {
+        let mut stream = vec![0, 0, 2];
+        stream.extend_from_slice(&[7; 275]);
+        stream.extend_from_slice(&[17, 0, 0]);
+        let mut output = vec![0; 275];
+        assert_eq!(decompress(&stream, &mut output), Some(275));
+        assert_eq!(output, [7; 275]);
+        assert_eq!(decompress(&stream, &mut output[..274]), None);
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let stream = [21, b'a', b'b', b'c', b'd', 0b1010_1100, 0, 17, 0, 0];
+        for end in 0..stream.len() {
+            assert_eq!(decompress(&stream[..end], &mut [0; 16]), None, "{end} bytes");
+        }
+        // 9 bytes back where there are 4.
+        let stream = [21, b'a', b'b', b'c', b'd', 0b1010_0000, 1, 17, 0, 0];
+        assert_eq!(decompress(&stream, &mut [0; 16]), None);
+    }
+}

@@ -163,3 +163,19 @@ impl Walk<'_> {
         Error::corrupt(name, offset, expected, actual)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_taken_apart() {
+        let (file_block, block, count) =
+            (0x2A_BCDE_F012_3456u64, 0xF_EDCB_A987_6543u64, 0x1F_FFFFu64);
+        let high = 1 << 63 | file_block << 9 | block >> 43;
+        let low = block << 21 | count;
+        let record = [high.to_be_bytes(), low.to_be_bytes()].concat();
+        let expected = Extent { file_block, block, count, unwritten: true };
+        assert_eq!(Extent::parse(&record, 0), expected);
+    }
+}

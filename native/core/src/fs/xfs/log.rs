@@ -8,6 +8,7 @@ use crate::fields::{be32, be64, le32};
 const MAGIC: u32 = 0xFEED_BABE;
 /// The log counts in blocks of this size, each of which starts with the cycle that wrote it.
 const BLOCK: usize = 512;
+const MOST_BLOCKS: u64 = 1 << 22;
 /// What may be under way at once: 8 buffers of 256 KiB.
 const IN_FLIGHT: u64 = 4096;
 const MOST_BUFFERS: usize = 8;
@@ -49,8 +50,9 @@ impl<'a> Log<'a> {
     pub fn new(disk: &'a Disk, superblock: &Superblock) -> Result<Self> {
         let start = superblock.offset_of(superblock.log_start, superblock.log_blocks)?;
         let blocks = superblock.log_blocks * superblock.block_size / BLOCK as u64;
-        if blocks < 2 {
-            return Err(Error::corrupt("XFS superblock", 96, "a log", "none"));
+        if !(2..=MOST_BLOCKS).contains(&blocks) {
+            let expected = "a log of 1 KiB to 2 GiB";
+            return Err(Error::corrupt("XFS superblock", 96, expected, superblock.log_blocks));
         }
         Ok(Self { disk, start, blocks })
     }

@@ -4,6 +4,7 @@ mod directory;
 mod extents;
 mod inode;
 mod log;
+mod logged_inode;
 mod patch;
 mod replay;
 mod store;
@@ -68,7 +69,7 @@ pub fn open(volume: &Disk) -> Result<Box<dyn FileSystem>> {
     }
     let free = if clean == Some(false) {
         // Counters of the superblock are written at the end.
-        replay::free_blocks(&store.disk, &store.superblock).ok().flatten()
+        store.free_blocks().ok().flatten()
     } else {
         Some(store.superblock.free_blocks)
     };

@@ -110,3 +110,40 @@ impl BlockMap for Patched {
         self.patches.read(&self.disk, offset, buffer)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::memory::disk_of;
+
+    #[test]
+    fn patches_are_seen_and_nothing_else_changes() {
+        let bytes: Vec<u8> = (0..4096u32).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let disk = disk_of(&bytes);
+        let mut patches = Patches::default();
+        patches.write(&disk, 500, &[0xEE; 30]).unwrap();
+        patches.write(&disk, 2000, &[0xDD; 1]).unwrap();
+        let mut expected = bytes;
+        expected[500..530].fill(0xEE);
+        expected[2000] = 0xDD;
+        assert_eq!(patches.len(), 3);
+        assert!(patches.touch(0, 512) && patches.touch(1023, 1) && !patches.touch(1024, 512));
+        let mut seen = vec![0; 3000];
+        patches.read(&disk, 400, &mut seen).unwrap();
+        assert_eq!(seen, expected[400..3400]);
+        let patched = Patched::over(&disk, &Arc::new(patches));
+        for (offset, length) in [(0, 4096), (511, 2), (700, 1400), (2000, 1), (4095, 1)] {
+            let mut seen = vec![0; length];
+            patched.read_at(offset, &mut seen).unwrap();
+            let offset = usize::try_from(offset).unwrap();
+            assert_eq!(seen, expected[offset..offset + length]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_patched_past_the_end() {
+        let mut patches = Patches::default();
+        assert!(patches.write(&disk_of(&[0; 512]), 600, &[1]).is_err());
+    }
+}

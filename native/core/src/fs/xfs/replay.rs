@@ -4,12 +4,13 @@
 //! extents change what a file holds; space that stays taken and orphans that stay do not.
 
 use super::log::Log;
+use super::logged_inode::{big_endian, tree_root};
 use super::patch::{Patches, SECTOR};
 use super::superblock::Superblock;
 use super::transactions::{Item, Transaction, Transactions};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::fields::{self, be16, be32, be64, le16, le32, le64};
+use crate::fields::{self, be16, be64, le16, le32, le64};
 use std::collections::{HashMap, HashSet};
 
 /// Kinds of items that change blocks.
@@ -28,6 +29,8 @@ const CANCELLED: u16 = 0x02;
 const QUOTAS: u16 = 0x1C;
 /// Bytes that a bit of a buffer's map stands for.
 const CHUNK: usize = 128;
+/// Words of the map of the largest buffer, 64 KiB, and one more.
+const MOST_WORDS: usize = 17;
 /// Parts of an inode in an item.
 const DATA_FORK: u32 = 0x02 | 0x04;
 const TREE_ROOT: u32 = 0x08;
@@ -95,10 +98,22 @@ impl<'a> Buffer<'a> {
         Some(Self { item, flags, length, sector: le64(format, 8) })
     }
 
-    fn has(&self, bit: usize) -> bool {
+    /// The chunks that are changed, as first one and count; neighbours are together.
+    fn runs(&self) -> Vec<(usize, usize)> {
         let format = self.item.regions.first().map_or(&[][..], |format| format);
-        let words = usize::try_from(le32(format, 16)).unwrap_or(0).min(64);
-        bit / 32 < words && le32(format, 20 + bit / 32 * 4) >> (bit % 32) & 1 != 0
+        let words = usize::try_from(le32(format, 16)).unwrap_or(0).min(MOST_WORDS);
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for word in 0..words {
+            let bits = le32(format, 20 + word * 4);
+            for bit in (0..32).filter(|bit| bits >> bit & 1 != 0) {
+                let chunk = word * 32 + bit;
+                match runs.last_mut() {
+                    Some((first, count)) if *first + *count == chunk => *count += 1,
+                    _ => runs.push((chunk, 1)),
+                }
+            }
+        }
+        runs
     }
 }
 
@@ -157,30 +172,26 @@ impl Replaying<'_> {
         }
         let length = usize::from(buffer.length) * 512;
         let offset = self.inside(buffer.sector, length)?;
-        let mut bytes = vec![0; length];
-        self.disk.read_at(offset, &mut bytes)?;
-        if self.superblock.v5 && self.written(&bytes).is_some_and(|written| written >= sequence) {
+        let mut start = [0; 64];
+        self.disk.read_at(offset, &mut start)?;
+        if self.superblock.v5 && self.written(&start).is_some_and(|written| written >= sequence) {
             return Ok(());
         }
         let mut regions = buffer.item.regions.iter().skip(1);
-        let mut bit = 0;
-        while bit < length / CHUNK {
-            if !buffer.has(bit) {
-                bit += 1;
-                continue;
+        for (mut first, mut left) in buffer.runs() {
+            while left > 0 {
+                let Some(region) = regions.next() else {
+                    return Err(corrupt("the bytes that its map promises", "fewer"));
+                };
+                // Neighbours may be in several regions.
+                let count = left.min(region.len() / CHUNK);
+                if count == 0 || (first + count) * CHUNK > length {
+                    return Err(corrupt("regions inside the buffer", region.len()));
+                }
+                self.write(offset + (first * CHUNK) as u64, &region[..count * CHUNK])?;
+                first += count;
+                left -= count;
             }
-            let run = (bit..length / CHUNK).take_while(|&bit| buffer.has(bit)).count();
-            let Some(region) = regions.next() else {
-                return Err(corrupt("the bytes that its map promises", "fewer"));
-            };
-            // Bits that follow each other may be in several regions.
-            let run = run.min(region.len() / CHUNK);
-            if run == 0 {
-                return Err(corrupt("regions of whole 128 bytes", region.len()));
-            }
-            let at = offset + (bit * CHUNK) as u64;
-            self.write(at, &region[..run * CHUNK])?;
-            bit += run;
         }
         Ok(())
     }
@@ -264,81 +275,7 @@ impl Replaying<'_> {
     }
 }
 
-/// The root of an extent tree: in the log as in memory, with the header of a whole block.
-fn tree_root(logged: &[u8], fork: &mut [u8], v5: bool) -> Result<()> {
-    let header = if v5 { 72 } else { 24 };
-    let most = logged.len().saturating_sub(header) / 16;
-    let room = fork.len().saturating_sub(4) / 16;
-    let count = usize::from(be16(logged, 6));
-    if count > most || count > room {
-        return Err(corrupt("a tree root that fits its inode", count));
-    }
-    fork.fill(0);
-    fork[..4].copy_from_slice(&logged[4..8]);
-    let keys = &logged[header..header + count * 8];
-    fork[4..4 + keys.len()].copy_from_slice(keys);
-    let pointers = header + most * 8;
-    let pointers = &logged[pointers..pointers + count * 8];
-    fork[4 + room * 8..4 + room * 8 + pointers.len()].copy_from_slice(pointers);
-    Ok(())
-}
-
-/// The core of an inode, which the log has in the order of the machine.
-fn big_endian(core: &[u8]) -> Vec<u8> {
-    const BIGTIME: u64 = 8;
-    const NREXT64: u64 = 16;
-    let mut bytes = core.to_vec();
-    let mut swap = |at: usize, length: usize| {
-        if let Some(field) = bytes.get_mut(at..at + length) {
-            field.reverse();
-        }
-    };
-    let flags2 = if core.len() >= 176 { le64(core, 120) } else { 0 };
-    for at in [0, 2, 6, 20, 22, 80, 88, 90] {
-        swap(at, 2);
-    }
-    for at in [8, 12, 16, 72, 76, 84, 92, 128] {
-        swap(at, 4);
-    }
-    for at in [56, 64, 104, 112, 120, 152] {
-        swap(at, 8);
-    }
-    for at in [32, 40, 48, 144] {
-        if flags2 & BIGTIME != 0 {
-            swap(at, 8);
-        } else {
-            swap(at, 4);
-            swap(at + 4, 4);
-        }
-    }
-    if flags2 & NREXT64 != 0 {
-        swap(24, 8);
-    } else {
-        swap(30, 2);
-    }
-    bytes
-}
-
-/// Free blocks by the allocation groups, which are right when the superblock is not.
-pub fn free_blocks(disk: &Disk, superblock: &Superblock) -> Result<Option<u64>> {
-    const MOST_GROUPS: u64 = 1 << 16;
-    if superblock.groups > MOST_GROUPS {
-        return Ok(None);
-    }
-    let mut free: u64 = 0;
-    for group in 0..superblock.groups {
-        let block = superblock.offset_of(group << superblock.group_log, 1)?;
-        let mut header = [0; 96];
-        disk.read_at(block + superblock.sector_size, &mut header)?;
-        if header[..4] != *b"XAGF" {
-            return Ok(None);
-        }
-        // Free blocks, those kept for the trees of free space, and those in these trees.
-        free += [48, 52, 60].iter().map(|&at| u64::from(be32(&header, at))).sum::<u64>();
-    }
-    Ok(Some(free))
-}
-
-fn corrupt(expected: impl std::fmt::Display, actual: impl std::fmt::Display) -> Error {
+/// An item that cannot be believed.
+pub fn corrupt(expected: impl std::fmt::Display, actual: impl std::fmt::Display) -> Error {
     Error::corrupt("XFS log item", 0, expected, actual)
 }

@@ -4,7 +4,7 @@ use super::patch::{Patched, Patches};
 use super::superblock::{Superblock, checksum};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::fields::{self, be64, le32};
+use crate::fields::{self, be32, be64, le32};
 use std::sync::Arc;
 
 /// Where a version 5 metadata block has its checksum, address, UUID and owner.
@@ -87,5 +87,26 @@ impl Store {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Free blocks by the allocation groups, which are right when the superblock is not.
+    pub fn free_blocks(&self) -> Result<Option<u64>> {
+        const MOST_GROUPS: u64 = 1 << 16;
+        let superblock = &self.superblock;
+        if superblock.groups > MOST_GROUPS {
+            return Ok(None);
+        }
+        let mut free: u64 = 0;
+        for group in 0..superblock.groups {
+            let block = superblock.offset_of(group << superblock.group_log, 1)?;
+            let mut header = [0; 96];
+            self.disk.read_at(block + superblock.sector_size, &mut header)?;
+            if header[..4] != *b"XAGF" {
+                return Ok(None);
+            }
+            // Free blocks, those kept for the trees of free space, and those in these trees.
+            free += [48, 52, 60].iter().map(|&at| u64::from(be32(&header, at))).sum::<u64>();
+        }
+        Ok(Some(free))
     }
 }

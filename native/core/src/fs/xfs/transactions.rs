@@ -145,3 +145,57 @@ impl Transaction {
 fn corrupt(record: &Record, expected: &str) -> Error {
     Error::corrupt("XFS log record", record.block * 512, expected, "something else")
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn record(operations: &[(u8, &[u8])]) -> Record {
+        let mut data = Vec::new();
+        for (flags, bytes) in operations {
+            data.extend_from_slice(&1u32.to_be_bytes());
+            data.extend_from_slice(&u32::try_from(bytes.len()).unwrap().to_be_bytes());
+            data.extend_from_slice(&[0x69, *flags, 0, 0]);
+            data.extend_from_slice(bytes);
+        }
+        let operations = u32::try_from(operations.len()).unwrap();
+        Record { block: 0, length: 1, sequence: 5, tail: 0, operations, data }
+    }
+
+    const HEAD: &[u8] = b"NART\0\0\0\0\0\0\0\0\0\0\0\0";
+    const ITEM: &[u8] = &[0x3C, 0x12, 2, 0, 0, 0, 0, 0];
+
+    #[test]
+    fn regions_are_put_together_over_records() {
+        let mut transactions = Transactions::default();
+        let mut found = Vec::new();
+        let mut add = |record: &Record| {
+            transactions.add(record, |done| {
+                found.push(done);
+                Ok(())
+            })
+        };
+        add(&record(&[(START, b""), (0, HEAD), (0, ITEM), (CONTINUE, b"begin")])).unwrap();
+        add(&record(&[(WAS_CONTINUED | END, b" end"), (COMMIT, b"")])).unwrap();
+        let [done] = &found[..] else { panic!("one transaction is committed") };
+        assert_eq!((done.sequence, done.items.len()), (5, 1));
+        assert_eq!(done.items[0].kind(), 0x123C);
+        assert_eq!(done.items[0].regions[1], b"begin end");
+        assert_eq!(transactions.bytes, 0);
+    }
+
+    #[test]
+    fn what_began_before_the_tail_is_passed_over_and_damage_is_an_error() {
+        let mut transactions = Transactions::default();
+        let add = |transactions: &mut Transactions, operations: &[(u8, &[u8])]| {
+            transactions.add(&record(operations), |_| Ok(()))
+        };
+        assert!(add(&mut transactions, &[(0, ITEM), (COMMIT, b"")]).is_ok());
+        assert!(add(&mut transactions, &[(START, b""), (0, b"no header")]).is_err());
+        assert!(add(&mut transactions, &[(0, HEAD), (0x40, b"")]).is_err());
+        let mut short = record(&[(START, b"")]);
+        short.operations = 2;
+        assert!(transactions.add(&short, |_| Ok(())).is_err());
+    }
+}
