@@ -27,6 +27,7 @@ pub mod table;
 pub mod vhd;
 pub mod vhdx;
 pub mod vhdx_log;
+pub mod vmdk;
 pub mod zero;
 
 pub use error::{Error, Result};

@@ -15,7 +15,7 @@ mod _native {
         copy_stream, is_zero, verify,
     };
     #[pymodule_export]
-    use crate::disk::{Disk, File};
+    use crate::disk::{Disk, File, Grains};
     #[pymodule_export]
     use crate::report::{
         BitmapReport, Qcow2Info, TableReport, VhdxLogReport, VhdxTableReport, crc32c, gpt_entries,
