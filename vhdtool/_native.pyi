@@ -40,6 +40,17 @@ class Readable(Protocol):
     def read_at(self, offset: int, length: int) -> bytes: ...
 
 @final
+class Grains:
+    """Which grains a sparse VMDK extent stores."""
+
+    @staticmethod
+    def open(file: File) -> Grains | None:
+        """Read the header of a file, None where it is no sparse extent."""
+    @property
+    def capacity(self) -> int:
+        """Bytes that the header says the extent has."""
+
+@final
 class Disk:
     """A virtual disk as a flat array of bytes, its parents included."""
 
@@ -81,8 +92,11 @@ class Disk:
     def qcow2(path: str | PathLike[str], parent: Disk | None = None) -> Disk:
         """Open a qcow2 image over its backing file, if it has one."""
     @staticmethod
-    def reader(source: Readable, size: int) -> Disk:
-        """Wrap a Python object; it is called for at most 2 MiB at a time, from any thread."""
+    def reader(source: Readable, size: int, grains: Grains | None = None) -> Disk:
+        """Wrap a Python object; it is called for at most 2 MiB at a time, from any thread.
+
+        It is not asked for what `grains` says is stored nowhere.
+        """
     def slice(self, offset: int, length: int) -> Disk:
         """Return a range of this disk as a disk of its own (a partition)."""
     @property

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import MIB, flatten, patch, pattern
+from tests.builders import KIB, MIB, flatten, patch, pattern
+from vhdtool.disk.disk import ExtentKind
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.disk.image import open_image
 from vhdtool.errors import CorruptImage, ParentNotFound, UnsupportedImage
@@ -115,7 +116,39 @@ def test_damaged_vmdk_is_corrupt(tmp_path: Path) -> None:
     pytest.importorskip("pyvmdk")
     path = tmp_path / "disk.vmdk"
     path.write_bytes(b"KDMV" + bytes(2000))
+    with pytest.raises(CorruptImage, match="VMDK header at offset 0x14: 0, expected a grain of"):
+        open_image(path)
+    path.write_bytes(b"# Disk DescriptorFile\nversion=1\n")
     with pytest.raises(CorruptImage, match="libvmdk says"):
+        open_image(path)
+
+
+@pytest.mark.parametrize("subformat", ["monolithicSparse", "streamOptimized"])
+def test_extents_of_a_sparse_vmdk_tell_data_from_holes(
+    tmp_path: Path, qemu_img: str, subformat: str
+) -> None:
+    pytest.importorskip("pyvmdk")
+    path = make(tmp_path, qemu_img, "disk.vmdk", "vmdk", f"subformat={subformat}")
+    with open_image(path) as image:
+        found = [(extent.offset, extent.length, extent.kind) for extent in image.extents()]
+    grain = 64 * KIB
+    assert found == [
+        (0, grain, ExtentKind.DATA),
+        (grain, MIB - grain, ExtentKind.HOLE),
+        (MIB, MIB, ExtentKind.DATA),
+        (2 * MIB, 4 * MIB - grain, ExtentKind.HOLE),
+        (SIZE - grain, grain, ExtentKind.DATA),
+    ]
+
+
+def test_vmdk_whose_descriptor_says_more_than_its_header_is_corrupt(
+    tmp_path: Path, qemu_img: str
+) -> None:
+    pytest.importorskip("pyvmdk")
+    path = make(tmp_path, qemu_img, "disk.vmdk", "vmdk")
+    line = f"RW {SIZE // 512} SPARSE".encode()
+    patch(path, path.read_bytes().index(line), line.replace(b"12288", b"92288"))
+    with pytest.raises(CorruptImage, match=f"expected at most {SIZE} as in the header"):
         open_image(path)
 
 

@@ -150,6 +150,15 @@ def qcow2_of_an_impossible_size(path: Path) -> None:
     patch(path, 24, b"\x7f" + b"\xff" * 7)
 
 
+def vmdk_of_1_tib(path: Path) -> None:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", path, "1T"], check=True)
+
+
+def vmdk_of_a_billion_grain_tables(path: Path) -> None:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", path, "8M"], check=True)
+    patch(path, 12, struct.pack("<Q", 1 << 46))
+
+
 CLAIMS: list[Callable[[Path], None]] = [
     four_billion_entries,
     four_billion_entries_in_a_sparse_file,
@@ -164,6 +173,8 @@ CLAIMS: list[Callable[[Path], None]] = [
     gpt_of_four_billion_entries,
     qcow2_of_64_tib,
     qcow2_of_an_impossible_size,
+    vmdk_of_1_tib,
+    vmdk_of_a_billion_grain_tables,
 ]
 
 

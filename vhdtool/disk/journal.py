@@ -13,7 +13,7 @@ import os
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from vhdtool.disk.edits import Span
 from vhdtool.errors import CorruptImage, OutputError
@@ -25,6 +25,7 @@ except ImportError:  # Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
     from pathlib import Path
 
 SUFFIX = ".vhdtool-journal"
@@ -40,6 +41,11 @@ class Journal:
     old_size: int
     new_size: int
     spans: tuple[Span, ...]
+
+    def reversed(self) -> Journal:
+        """Return the change that takes this one back."""
+        spans = tuple(Span(span.offset, span.after, span.before) for span in self.spans)
+        return Journal(self.new_size, self.old_size, spans)
 
     def encode(self) -> bytes:
         """Return the journal file's bytes: a line with their checksum, then JSON."""
@@ -115,7 +121,7 @@ def require_settled(image: Path) -> None:
 
 
 def start(image: Path, journal: Journal) -> None:
-    """Write down a change, then make it.
+    """Write down a change, then make it; take it back where storage is full.
 
     Raises:
         OutputError: The journal or the image cannot be written.
@@ -124,7 +130,12 @@ def start(image: Path, journal: Journal) -> None:
         if not _is_old(file, journal):
             raise OutputError(f"{image}: changed while it was read", hint="try again")
         _save(journal_path(image), journal.encode())
-        _make(file, image, journal)
+        try:
+            _make(file, image, journal)
+        except OSError:
+            with contextlib.suppress(OSError):  # then the journal stays
+                _make(file, image, journal.reversed())
+            raise
 
 
 def resume(image: Path, journal: Journal) -> None:
@@ -141,13 +152,12 @@ def resume(image: Path, journal: Journal) -> None:
 
 def undo(image: Path, journal: Journal) -> None:
     """Put an image back to what it was before an interrupted change; raises as `resume` does."""
-    reverse = tuple(Span(span.offset, span.after, span.before) for span in journal.spans)
     with _writing(image), _opened(image) as file:
         _require_match(file, image, journal)
-        _make(file, image, Journal(journal.new_size, journal.old_size, reverse))
+        _make(file, image, journal.reversed())
 
 
-def _make(file: BinaryIO, image: Path, journal: Journal) -> None:
+def _make(file: FileIO, image: Path, journal: Journal) -> None:
     """Write the new state. Every step may be done again, from any state between."""
     if _size(file) < journal.new_size:
         _set_size(file, journal.new_size)
@@ -160,18 +170,19 @@ def _make(file: BinaryIO, image: Path, journal: Journal) -> None:
     _remove(journal_path(image))
 
 
-def _size(file: BinaryIO) -> int:
+def _size(file: FileIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _set_size(file: BinaryIO, size: int) -> None:
+def _set_size(file: FileIO, size: int) -> None:
     file.truncate(size)
 
 
-def _write_span(file: BinaryIO, span: Span) -> None:
+def _write_span(file: FileIO, span: Span) -> None:
     file.seek(span.offset)
-    file.write(span.after)
-    file.flush()
+    left = memoryview(span.after)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _remove(path: Path) -> None:
@@ -179,7 +190,7 @@ def _remove(path: Path) -> None:
     _sync_folder(path.parent)
 
 
-def _require_match(file: BinaryIO, image: Path, journal: Journal) -> None:
+def _require_match(file: FileIO, image: Path, journal: Journal) -> None:
     size = _size(file)
     sizes = (journal.old_size, journal.new_size)
     where: int | None = None
@@ -200,7 +211,7 @@ def _require_match(file: BinaryIO, image: Path, journal: Journal) -> None:
     )
 
 
-def _is_old(file: BinaryIO, journal: Journal) -> bool:
+def _is_old(file: FileIO, journal: Journal) -> bool:
     """Whether the file is still what the change was planned for."""
     if _size(file) != journal.old_size:
         return False
@@ -211,7 +222,7 @@ def _is_old(file: BinaryIO, journal: Journal) -> bool:
     return True
 
 
-def _strangers(file: BinaryIO, journal: Journal) -> Iterator[int]:
+def _strangers(file: FileIO, journal: Journal) -> Iterator[int]:
     """Yield the offsets of sectors that hold neither the old bytes nor the new ones."""
     for span in journal.spans:
         length = max(len(span.before), len(span.after))
@@ -226,9 +237,12 @@ def _strangers(file: BinaryIO, journal: Journal) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _opened(image: Path) -> Iterator[BinaryIO]:
-    """Open an image for changes by this process alone."""
-    with image.open("r+b") as file:
+def _opened(image: Path) -> Iterator[FileIO]:
+    """Open an image for changes by this process alone.
+
+    Without a buffer: what could not be written must not be written later.
+    """
+    with image.open("r+b", buffering=0) as file:
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,11 +257,15 @@ def _save(path: Path, data: bytes) -> None:
     """Put a journal on storage, whole or not at all."""
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
-    with beside.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
     _sync_folder(path.parent)
 
 

@@ -260,7 +260,7 @@ def _map(layer: Layer, parent: Image | None, ignore_bitmap: bool) -> Image:
     elif layer.detected.format is ImageFormat.VMDK:
         from vhdtool.disk.vmdk import open_vmdk
 
-        native = open_vmdk(layer.path)
+        native = open_vmdk(layer.path, layer.file)
     else:
         native = _native.Disk.flat(layer.file, 0, layer.file.size)
     return Image(

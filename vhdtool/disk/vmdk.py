@@ -41,8 +41,12 @@ class VmdkReader:
             file.close()
 
 
-def open_vmdk(path: Path) -> _native.Disk:
+def open_vmdk(path: Path, file: _native.File) -> _native.Disk:
     """Open a VMDK; extents in other files come from the image's own folder only.
+
+    Args:
+        path: The image.
+        file: The same, opened.
 
     Raises:
         UnsupportedImage: libvmdk is not installed, or the disk needs a parent or a device.
@@ -54,21 +58,33 @@ def open_vmdk(path: Path) -> _native.Disk:
         raise UnsupportedImage(
             "VMDK: the reader libvmdk is not installed", hint="pip install 'vhdtool[vmdk]'"
         ) from error
+    # Before libvmdk, which takes memory for every grain table that a header claims.
+    grains = _native.Grains.open(file)
     handle = pyvmdk.handle()
     files: list[IO[bytes]] = []
     try:
         handle.open(str(path))
         _check_stands_alone(handle)
-        files.extend(extent.open("rb") for extent in _extent_paths(handle, path))
+        for name in _extent_paths(handle, path):
+            _native.Grains.open(_native.File(name))
+            files.append(name.open("rb"))
         handle.open_extent_data_files_as_file_objects(files)
         reader = VmdkReader(handle, files)
     except OSError as error:
-        for file in files:
-            file.close()
+        for extent in files:
+            extent.close()
         if error.errno is not None:
             raise
         raise CorruptImage("VMDK", actual=f"libvmdk says: {printable(str(error))}") from error
-    return _native.Disk.reader(reader, reader.size)
+    if grains is None or len(files) != 1:
+        return _native.Disk.reader(reader, reader.size)
+    if reader.size > grains.capacity:
+        raise CorruptImage(
+            "VMDK descriptor",
+            actual=f"an extent of {reader.size} bytes",
+            expected=f"at most {grains.capacity} as in the header",
+        )
+    return _native.Disk.reader(reader, reader.size, grains)
 
 
 def _check_stands_alone(handle: Any) -> None:

@@ -31,6 +31,7 @@ pub mod table;
 pub mod vhd;
 pub mod vhdx;
 pub mod vhdx_log;
+pub mod vmdk;
 pub mod windows;
 pub mod zero;
 

@@ -12,6 +12,7 @@ use vhdtool_core::qcow2::Qcow2Map;
 use vhdtool_core::slice::SliceMap;
 use vhdtool_core::vhd::{ClearBits, VhdMap};
 use vhdtool_core::vhdx::VhdxMap;
+use vhdtool_core::vmdk::{self, Kept};
 use vhdtool_core::{Error, vhd, vhdx};
 
 #[pyclass(frozen, module = "vhdtool._native")]
@@ -73,6 +74,23 @@ impl File {
     fn with_patches(&self, patches: Vec<(u64, Vec<u8>)>, size: u64) -> Self {
         let patches = patches.into_iter().map(|(offset, bytes)| Patch { offset, bytes }).collect();
         Self(Arc::new(self.0.with_patches(patches, size)))
+    }
+}
+
+#[pyclass(frozen, module = "vhdtool._native")]
+pub struct Grains(Arc<vmdk::Grains>);
+
+#[pymethods]
+impl Grains {
+    #[staticmethod]
+    fn open(file: &File) -> PyResult<Option<Self>> {
+        let opened = vmdk::Grains::open(Arc::clone(&file.0)).map_err(to_python)?;
+        Ok(opened.map(|grains| Self(Arc::new(grains))))
+    }
+
+    #[getter]
+    fn capacity(&self) -> u64 {
+        self.0.capacity()
     }
 }
 
@@ -146,8 +164,10 @@ impl Disk {
     }
 
     #[staticmethod]
-    fn reader(source: Py<PyAny>, size: u64) -> Self {
-        Self::over(PythonMap { source, size }, None)
+    #[pyo3(signature = (source, size, grains = None))]
+    fn reader(source: Py<PyAny>, size: u64, grains: Option<&Grains>) -> Self {
+        let grains = grains.map(|grains| Arc::clone(&grains.0));
+        Self::over(PythonMap { source, size, grains }, None)
     }
 
     fn slice(&self, offset: u64, length: u64) -> PyResult<Self> {
@@ -204,6 +224,7 @@ impl Disk {
 struct PythonMap {
     source: Py<PyAny>,
     size: u64,
+    grains: Option<Arc<vmdk::Grains>>,
 }
 
 /// The most that is asked of a Python object at once.
@@ -214,8 +235,17 @@ impl BlockMap for PythonMap {
         self.size
     }
 
-    fn map(&self, _offset: u64, length: u64) -> vhdtool_core::Result<Mapping> {
-        Ok(Mapping { length, target: Target::Opaque })
+    fn map(&self, offset: u64, length: u64) -> vhdtool_core::Result<Mapping> {
+        let Some(grains) = &self.grains else {
+            return Ok(Mapping { length, target: Target::Opaque });
+        };
+        let (kept, length) = grains.kept(offset, length)?;
+        let target = match kept {
+            Kept::Absent => Target::Unallocated,
+            Kept::Zero => Target::Zero,
+            Kept::Stored => Target::Opaque,
+        };
+        Ok(Mapping { length, target })
     }
 
     fn read_opaque(&self, offset: u64, buffer: &mut [u8]) -> vhdtool_core::Result<()> {

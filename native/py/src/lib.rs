@@ -18,7 +18,7 @@ mod _native {
         copy_stream, is_zero, verify,
     };
     #[pymodule_export]
-    use crate::disk::{Disk, File};
+    use crate::disk::{Disk, File, Grains};
     #[pymodule_export]
     use crate::fs::FileSystem;
     #[pymodule_export]
