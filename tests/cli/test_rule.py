@@ -41,7 +41,8 @@ def test_every_rule_is_wrapped_to_the_terminal_without_breaking_commands(
             assert " ".join(getattr(rule.documentation, part).split()) in words
         for line in shown.splitlines():
             assert line.count("`") % 2 == 0
-            is_whole = "`" in line or line.startswith("Profiles ")
+            # A command, or one long word such as a path, is not cut.
+            is_whole = "`" in line or line.startswith("Profiles ") or " " not in line.strip()
             assert len(line) <= min(columns, 100) or is_whole
 
 
@@ -68,10 +69,10 @@ def test_a_rule_that_is_left_out_is_answered_with_the_reason(vhdtool: Command) -
 
 
 def test_the_beginning_of_codes_lists_them(vhdtool: Command) -> None:
-    lines = vhdtool("rule", "dsk11").out.splitlines()
-    codes = [code for code in RULES if code.startswith("DSK11")]
+    lines = vhdtool("rule", "dsk14").out.splitlines()
+    codes = [code for code in RULES if code.startswith("DSK14")]
     assert [line[:6] for line in lines[1 : len(codes) + 1]] == codes
-    assert any(line.startswith("- DSK117") for line in lines)
+    assert any(line.startswith("- DSK142") for line in lines)
     assert not any("VHD" in line for line in lines)
 
 

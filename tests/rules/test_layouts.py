@@ -104,6 +104,7 @@ LAYOUTS = {
         {2048: ntfs(), 132002048: ntfs()},
         BOOT_CODE,
         (GEN1,),
+        {"WIN457": "info"},
     ),
     "Windows, generation 2": Layout(
         127 * GIB,
@@ -115,6 +116,7 @@ LAYOUTS = {
         {2048: "fat 100", 239616: ntfs(), 265003008: ntfs()},
         BOOT_CODE,
         (GEN2,),
+        {"WIN457": "info"},
     ),
     "Ubuntu": Layout(
         30 * GIB,
@@ -352,11 +354,11 @@ def test_ordinary_disks_have_no_findings_but_true_ones(tmp_path: Path, name: str
         ("Windows, generation 1", GEN2, {"DSK102": "error"}),
         ("Linux on an MBR", GEN2, {"DSK102": "error"}),
         ("Azure Linux, generation 1", GEN2, {"DSK102": "error"}),
-        ("Windows, generation 2", GEN1, {"DSK101": "error"}),
+        ("Windows, generation 2", GEN1, {"DSK101": "error", "WIN457": "info"}),
         ("Azure Linux, generation 2", GEN1, {"DSK103": "error"}),
         ("data, Linux", GEN1, {"DSK103": "error"}),
         ("data, Linux", GEN2, {"DSK102": "error"}),
-        ("Windows, generation 2", DATA, {}),
+        ("Windows, generation 2", DATA, {"WIN457": "info"}),
     ],
 )
 def test_the_wrong_generation_is_told_once(

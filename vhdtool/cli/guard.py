@@ -20,11 +20,11 @@ BUG = 70
 _SIGNALLED = 128
 
 
-class ReaderGone(Exception):  # noqa: N818 - no error: it had enough
+class ReaderGone(Exception):
     """Nobody reads our output any more."""
 
 
-class Interrupted(Exception):  # noqa: N818 - no error: it was the user's wish
+class Interrupted(Exception):
     """The user pressed Ctrl-C."""
 
 

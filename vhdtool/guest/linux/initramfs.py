@@ -31,7 +31,7 @@ class _Unpacker(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-class _Damaged(Exception):  # noqa: N818 - ends the listing, seen by nobody else
+class _Damaged(Exception):
     pass
 
 
