@@ -26,7 +26,7 @@ help: ## print this list
 setup: demo-tools $(STAMPS)/native ## make .venv with vhdtool and its native core in it
 
 demo: demo-tools $(STAMPS)/native ## make a small disk, check it, convert it, check the result
-	@fixtures/demo $(BIN)/vhdtool
+	@fixtures/demo $(CURDIR)/$(BIN)/vhdtool
 
 test: test-rust test-python ## install what the tests need and run them
 

@@ -109,26 +109,32 @@ def qemu(source: Path, output: Path, image_format: str, *, best: bool) -> Entran
     return Entrant("qemu-img", [*command, str(source), str(output)])
 
 
+def stored(entrant: Entrant, output: Path) -> Entrant:
+    """Let an entrant end when its output is on storage, as ours and the plain copy do."""
+    command = ["sh", "-c", 'output=$1; shift; "$@" && sync "$output"', "sh", str(output)]
+    return Entrant(entrant.name, [*command, *entrant.command])
+
+
 def plain_copy(source: Path, runs: Path, output: Path) -> Entrant:
     """Return the copy that knows beforehand what to copy."""
     return Entrant("plain copy", [str(YARDSTICK), str(source), str(runs), str(output)])
 
 
-def dynamic_to_fixed(table: Table, folder: Path, where: str, targets: tuple[float, float]) -> None:
+def dynamic_to_fixed(
+    table: Table, folder: Path, where: str, targets: tuple[float, float], *, on_storage: bool
+) -> None:
     """Convert 20 GiB with 4 GiB allocated, of which a sixth is zeros."""
     disk, runs, out = folder / "disk.vhd", folder / "disk.runs", folder / "out.vhd"
     apart(images.write_used_disk, disk, SIZE, ALLOCATED, runs)
-    entrants = [
-        ours(disk, out),
-        qemu(disk, out, "vpc", best=False),
-        qemu(disk, out, "vpc", best=True),
-        plain_copy(disk, runs, out),
-    ]
+    entrants = [ours(disk, out), plain_copy(disk, runs, out)]
+    for best in (False, True):
+        theirs = qemu(disk, out, "vpc", best=best)
+        entrants.append(stored(theirs, out) if on_storage else theirs)
     race(entrants, table.rounds, out)
-    we, default, best, plain = entrants
+    we, plain, default, best_of_qemu = entrants
     job = f"dynamic to fixed, {where}"
     table.faster(f"{job}, qemu-img", we, default, targets[0])
-    table.faster(f"{job}, qemu-img -W -m 16", we, best, targets[1])
+    table.faster(f"{job}, qemu-img -W -m 16", we, best_of_qemu, targets[1])
     table.within(f"{job}, plain copy", we, plain, 1.15)
     table.memory([we], 200)
 
@@ -136,13 +142,13 @@ def dynamic_to_fixed(table: Table, folder: Path, where: str, targets: tuple[floa
 def bench_memory(table: Table, _: Path) -> None:
     """Convert on tmpfs."""
     with working_in(MEMORY, "memory") as folder:
-        dynamic_to_fixed(table, folder, "tmpfs", (2.0, 1.5))
+        dynamic_to_fixed(table, folder, "tmpfs", (2.0, 1.5), on_storage=False)
 
 
 def bench_disk(table: Table, place: Path) -> None:
-    """Convert on the machine's disk."""
+    """Convert on the machine's disk, to the end: qemu-img alone leaves its output in the cache."""
     with working_in(place, "disk") as folder:
-        dynamic_to_fixed(table, folder, "disk", (1.5, 1.15))
+        dynamic_to_fixed(table, folder, "disk", (1.5, 1.15), on_storage=True)
 
 
 def bench_formats(table: Table, _: Path) -> None:

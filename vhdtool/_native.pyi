@@ -137,7 +137,7 @@ def vhd_table_report(
     data_end: int,
     limit: int = 16,
 ) -> TableReport:
-    """Check every table entry: inside `data_end`, off the `reserved` (offset, length) ranges, alone.
+    """Check each table entry: inside `data_end`, off the `reserved` (offset, length) ranges, alone.
 
     The lists hold the first `limit` cases, the counts all of them.
     """
@@ -269,7 +269,7 @@ class Output:
     def disk(self, offset: int, size: int) -> Disk:
         """Return what was written so far as a disk, read back from storage (`settle`)."""
     def commit(self, *, replace: bool = False) -> None:
-        """Write everything to storage and give the file its name; FileExistsError unless `replace`."""
+        """Put it all on storage and give the file its name; FileExistsError unless `replace`."""
     def abort(self) -> None:
         """Drop what was written. Also done when the object goes away uncommitted."""
 
@@ -322,8 +322,10 @@ class Stream:
     """Bytes that come once: standard input or a compressed file."""
 
     @staticmethod
-    def open(path: str | PathLike[str] | None, compression: str | None = None) -> Stream:
-        """Open a file, or standard input for None.
+    def open(
+        path: str | PathLike[str] | None, compression: str | None = None, job: Job | None = None
+    ) -> Stream:
+        """Open a file, or standard input for None; cancelling `job` ends the wait for input.
 
         `compression` is gzip, xz, zstd, detect (one of these, by the first bytes) or None.
         """
@@ -338,7 +340,7 @@ def copy_stream(
     limit: int | None = None,
     digests: bool = False,
 ) -> CopyStats:
-    """Write a stream sparsely from offset 0; `size` is its length. More than `limit` is an error."""
+    """Write a stream sparsely from offset 0; `size` is its length. Past `limit` it is an error."""
 
 def verify(job: Job, disk: Disk, digests: Digests) -> int | None:
     """Read a disk and return the offset of the first chunk that is not what was copied, or None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -199,17 +200,50 @@ def test_a_command_does_without_what_is_slow_to_load(tmp_path: Path) -> None:
     assert done.stdout.endswith("\n0 []\n")
 
 
-def test_completion_knows_commands_and_options(process: Process) -> None:
-    def complete(words: str, at: int) -> str:
-        environment = {
-            **os.environ,
-            "_VHDTOOL_COMPLETE": "complete_bash",
-            "COMP_WORDS": words,
-            "COMP_CWORD": str(at),
-        }
-        return process(env=environment).stdout.decode()
+@pytest.fixture
+def bash(tmp_path: Path) -> Callable[..., list[str]]:
+    """Complete words as bash does after it read what `--show-completion` prints."""
+    if shutil.which("bash") is None:
+        pytest.skip("bash is not installed")
+    command = tmp_path / "bin" / "vhdtool"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m vhdtool "$@"\n')
+    command.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}
+    script = (
+        'eval "$(vhdtool --show-completion bash)"\n'
+        'COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))\n'
+        "complete -p vhdtool >/dev/null && _vhdtool_completion vhdtool\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
 
-    assert complete("vhdtool co", 1).split() == ["convert", "compare"]
-    assert "--verify" in complete("vhdtool convert --v", 2)
-    script = process("--show-completion", "bash")
+    def complete(*words: str) -> list[str]:
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", "vhdtool", *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    return complete
+
+
+def test_bash_completes_commands_options_and_their_words(bash: Callable[..., list[str]]) -> None:
+    assert bash("") == list(COMMANDS)
+    assert bash("co") == ["convert", "compare"]
+    assert bash("convert", "--ver") == ["--verify"]
+    assert {"--format", "--fail-on", "--profile"} <= set(bash("check", "--"))
+    assert bash("convert", "--to", "") == ["fixed", "dynamic", "raw"]
+    assert bash("check", "--format", "s") == ["sarif"]
+    assert bash("rule", "VHD00") == [f"VHD00{digit}" for digit in range(1, 10)]
+    assert bash("convert", "") == [], "bash itself completes the names of files"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_can_be_shown_for_every_shell(process: Process, shell: str) -> None:
+    script = process("--show-completion", shell)
+    assert script.returncode == 0
     assert b"_VHDTOOL_COMPLETE" in script.stdout

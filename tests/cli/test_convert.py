@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -105,6 +106,27 @@ def test_in_place_appends_a_footer(vhdtool: Command, raw: Path) -> None:
     assert vhdtool("convert", "--in-place", raw).status == 3
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--verify",),
+        ("--force",),
+        ("--size", "1MiB"),
+        ("--parent", "base.vhd"),
+        ("--parent-dir", "."),
+        ("--ignore-bitmap",),
+        ("--threads", "2"),
+    ],
+)
+def test_in_place_refuses_what_is_for_copies(
+    vhdtool: Command, raw: Path, words: tuple[str, ...]
+) -> None:
+    done = vhdtool("convert", "--in-place", *words, raw)
+    assert done.status == 2
+    assert f"{words[0]} and --in-place exclude each other" in done.err
+    assert raw.stat().st_size == SIZE
+
+
 def test_progress_as_json_lines_ends_with_the_end(
     process: Process, raw: Path, tmp_path: Path
 ) -> None:
@@ -114,20 +136,41 @@ def test_progress_as_json_lines_ends_with_the_end(
     assert lines[-1]["done_bytes"] == lines[-1]["total_bytes"] == SIZE
 
 
-def test_a_bar_appears_on_a_terminal_only(raw: Path, tmp_path: Path) -> None:
-    leader, follower = pty.openpty()
+def eager(raw: Path, out: Path) -> list[str]:
+    """Return a command that shows progress from the first moment on."""
     code = (
         "import vhdtool.cli.progress as p; p._FIRST = p._INTERVAL = 0.001\n"
         "from vhdtool.cli.app import run; import sys; sys.exit(run(sys.argv[1:]))"
     )
-    command = [sys.executable, "-c", code, "convert", str(raw), str(tmp_path / "out.vhd")]
-    done = subprocess.run(command, stderr=follower, timeout=50, check=False)
+    return [sys.executable, "-c", code, "convert", "--threads", "1", str(raw), str(out)]
+
+
+def test_a_bar_appears_on_a_terminal(tmp_path: Path) -> None:
+    raw = tmp_path / "disk.raw"
+    raw.write_bytes(48 * pattern(MIB))
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(eager(raw, tmp_path / "out.vhd"), stderr=follower)
     os.close(follower)
-    shown = os.read(leader, 65536)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while piece := os.read(leader, 4096):
+            shown += piece
     os.close(leader)
+    assert process.wait(50) == 0
+    *frames, wiped, summary, end = shown.decode().split("\r")[1:]
+    assert any("[" in frame and "/s" in frame and "left" in frame for frame in frames)
+    assert wiped.strip() == ""
+    assert summary.startswith("vhdtool: wrote ")
+    assert end == "\n"
+
+
+def test_no_bar_appears_elsewhere(raw: Path, tmp_path: Path) -> None:
+    command = eager(raw, tmp_path / "out.vhd")
+    done = subprocess.run(command, capture_output=True, timeout=50, check=False)
     assert done.returncode == 0
-    assert b"\r" in shown
-    assert b"wrote" in shown
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"vhdtool: wrote ")
+    assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(

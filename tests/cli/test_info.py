@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 
 from tests.builders import (
+    DISK_ID,
     LINUX_GUID,
     MIB,
     SECTOR,
@@ -23,6 +25,7 @@ from tests.builders import (
     write_vhd,
     write_vhdx,
 )
+from vhdtool.formats.vhd import VHD_EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +114,30 @@ def test_a_chain_shows_locators_parent_and_files(vhdtool: Command, tmp_path: Pat
     assert shown["parent locators"]["rows"][0]["code"] == "W2ru"
     assert shown["parent"]["fields"]["name_W2ru"] == ".\\base.vhd"
     assert [row["format"] for row in shown["chain"]["rows"]] == ["differencing VHD", "dynamic VHD"]
+
+
+def test_a_parent_of_another_time_is_shown_with_the_expected_one(
+    vhdtool: Command, tmp_path: Path
+) -> None:
+    base = write_vhd(tmp_path / "base.vhd", SIZE, {}).path
+    os.utime(base, (VHD_EPOCH + 60,) * 2)
+    parent = VhdParent(timestamp=0, locators=relative_locator("base.vhd"))
+    child = write_vhd(tmp_path / "child.vhd", SIZE, {}, parent=parent, unique_id=UUID(int=5)).path
+    shown = sections(vhdtool, child)["parent"]
+    assert shown["fields"]["found_timestamp"] == 60
+    assert [entry["field"] for entry in shown["damaged"]] == ["found_timestamp"]
+    assert shown["damaged"][0]["expected"] == "2000-01-01T00:00:00+00:00"
+
+
+def test_a_parent_known_by_the_second_identifier_is_right(vhdtool: Command, tmp_path: Path) -> None:
+    write_vhdx(tmp_path / "base.vhdx", SIZE, {})
+    locator = {
+        "parent_linkage": f"{{{UUID(int=7)}}}",
+        "parent_linkage2": f"{{{DISK_ID}}}",
+        "relative_path": "base.vhdx",
+    }
+    child = write_vhdx(tmp_path / "child.vhdx", SIZE, {}, parent=locator).path
+    assert sections(vhdtool, child)["parent"]["damaged"] == []
 
 
 def test_a_missing_parent_is_told_with_where_it_was_looked_for(

@@ -75,8 +75,17 @@ def test_a_shorter_copy_is_mended_too(vhdtool: Command, good: Path, tmp_path: Pa
 
 def test_the_image_is_no_copy_of_itself(vhdtool: Command, damaged: Path) -> None:
     before = damaged.read_bytes()
-    assert vhdtool("repair", "-o", damaged, "--force", damaged).status == 2
+    for words in ([], ["--force"]):
+        assert vhdtool("repair", "-o", damaged, *words, damaged).status == 2
     assert damaged.read_bytes() == before
+
+
+def test_a_format_that_is_not_read_gets_no_false_advice(vhdtool: Command, tmp_path: Path) -> None:
+    image = tmp_path / "disk.vdi"
+    image.write_bytes(bytes(64) + b"\x7f\x10\xda\xbe" + bytes(444))
+    done = vhdtool("repair", image)
+    assert done.status == 3
+    assert "qemu-img convert -f vdi" in done.err
 
 
 def test_unknown_damage_is_status_3_and_named(vhdtool: Command, good: Path) -> None:

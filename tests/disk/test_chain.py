@@ -118,38 +118,6 @@ def test_parent_of_another_size_is_clipped_or_followed_by_zeros(
         assert image.read_at(0, SIZE) == flatten(SIZE, {512: bytes(512)}, data)
 
 
-def libvhdi_reads(child: Path, base: Path) -> bytes:
-    pyvhdi = pytest.importorskip("pyvhdi")
-    theirs, below = pyvhdi.file(), pyvhdi.file()
-    theirs.open(str(child))
-    below.open(str(base))
-    theirs.set_parent(below)
-    data: bytes = theirs.read_buffer_at_offset(SIZE, 0)
-    return data
-
-
-def test_libvhdi_agrees_where_the_child_has_runs_of_eight_sectors(tmp_path: Path) -> None:
-    base = make_base(tmp_path / "base.vhd")
-    parent = VhdParent(locators=relative_locator("base.vhd"))
-    pieces = {4096: pattern(4096, 7), 2 * MIB - 4096: pattern(8192, 8)}
-    child = write_vhd(tmp_path / "c.vhd", SIZE, pieces, parent=parent).path
-    with open_image(child) as image:
-        assert image.read_at(0, SIZE) == libvhdi_reads(child, base)
-        assert image.read_at(0, SIZE) == flatten(SIZE, pieces, flatten(SIZE, BASE))
-
-
-def test_libvhdi_loses_parent_sectors_that_share_a_bitmap_byte_with_the_childs(
-    tmp_path: Path,
-) -> None:
-    """The known disagreement with libvhdi: after sector 1 of the child it reads 2 to 7 as zero."""
-    base = make_base(tmp_path / "base.vhd")
-    child = make_child(tmp_path / "c.vhd", relative_locator("base.vhd"))
-    theirs = libvhdi_reads(child, base)
-    wrong = [s for s in range(SIZE // 512) if theirs[s * 512 :][:512] != EXPECTED[s * 512 :][:512]]
-    assert wrong == [2, 3, 4, 5, 6, 7]
-    assert reads_through(child, base)
-
-
 def test_vhdx_child_reads_partial_blocks_from_its_parent(tmp_path: Path) -> None:
     write_vhdx(tmp_path / "base.vhdx", SIZE, BASE)
     locator = {"parent_linkage": f"{{{DISK_ID}}}", "relative_path": ".\\base.vhdx"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import gzip
 import lzma
+import os
 import shutil
+import struct
 import subprocess
 import threading
 import time
@@ -28,6 +30,7 @@ from tests.builders import (
     patch,
     pattern,
     relative_locator,
+    seal,
     write_fixed_vhd,
     write_vhd,
     write_vhdx,
@@ -302,6 +305,78 @@ def test_an_existing_file_stays_without_replace(raw: Path, tmp_path: Path) -> No
     assert out.stat().st_size == SIZE + SECTOR
 
 
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("another block", "lies over block 0"),
+        ("the header", "lies over a header or table"),
+        ("the table", "lies over a header or table"),
+        ("the footer", "lies past the end of the data"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["vhd", "vhdx"])
+def test_blocks_that_share_bytes_are_refused(
+    tmp_path: Path, kind: str, place: str, words: str
+) -> None:
+    pieces = {0: pattern(SECTOR), 2 * MIB: pattern(SECTOR, 2)}
+    path = tmp_path / f"disk.{kind}"
+    if kind == "vhd":
+        vhd = write_vhd(path, SIZE, pieces)
+        end = vhd.footer_offset - 2 * MIB
+        starts = {"another block": vhd.blocks[0], "the header": SECTOR, "the table": 1536}
+        entry = struct.pack(">I", starts.get(place, end) // SECTOR)
+        patch(path, vhd.table_offset + 4, entry)
+    else:
+        vhdx = write_vhdx(path, SIZE, pieces)
+        starts = {"another block": vhdx.blocks[0], "the header": 2 * MIB, "the table": 3 * MIB}
+        start = starts.get(place, vhdx.end)
+        patch(path, vhdx.bat_offset + 8 * vhdx.bat_index[2], struct.pack("<Q", start | 6))
+    with pytest.raises(CorruptImage, match=words):
+        convert(path, tmp_path / "out.vhd")
+    packed = tmp_path / "disk.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes(), 1))
+    with pytest.raises(CorruptImage, match=words):
+        convert(packed, tmp_path / "out.vhd")
+    assert set(tmp_path.iterdir()) == {path, packed}
+
+
+def test_a_table_that_claims_too_many_entries_overlaps_nothing(tmp_path: Path) -> None:
+    """Entries that the disk does not need are not looked at."""
+    layout = write_vhd(tmp_path / "disk.vhd", SIZE, DATA)
+    header = bytearray(layout.path.read_bytes()[512:1536])
+    header[28:32] = b"\xff\xff\xff\xff"
+    patch(layout.path, 512, seal(bytes(header), 36))
+    convert(layout.path, tmp_path / "out.raw", target="raw")
+    assert (tmp_path / "out.raw").read_bytes() == flatten(SIZE, DATA)
+
+
+def test_a_dynamic_vhd_without_footers_is_not_taken_for_a_raw_disk(tmp_path: Path) -> None:
+    lost = bytes(SECTOR)
+    path = write_vhd(tmp_path / "disk.vhd", SIZE, DATA, copy=lost, tail=lost).path
+    packed = tmp_path / "disk.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes(), 1))
+    before = path.read_bytes()
+    for source in (path, packed):
+        with pytest.raises(CorruptImage, match="both footers are lost"):
+            convert(source, tmp_path / "out.vhd")
+    with pytest.raises(CorruptImage, match="both footers are lost"):
+        convert_in_place(path)
+    assert path.read_bytes() == before
+    assert set(tmp_path.iterdir()) == {path, packed}
+
+
+def test_a_parent_that_changed_since_is_told(tmp_path: Path) -> None:
+    base = write_vhd(tmp_path / "base.vhd", SIZE, DATA).path
+    parent = VhdParent(timestamp=1000, locators=relative_locator("base.vhd"))
+    child = write_vhd(tmp_path / "child.vhd", SIZE, {}, parent=parent, unique_id=IDENTITY).path
+    os.utime(base, (VHD_EPOCH + 1000,) * 2)
+    assert convert(child, tmp_path / "a.vhd").notes == ()
+    os.utime(base, (VHD_EPOCH + 4600,) * 2)
+    (note,) = convert(child, tmp_path / "b.vhd").notes
+    assert f"{base} was last changed at 2000-01-01T01:16:40+00:00" in note
+    assert "has 2000-01-01T00:16:40+00:00 for it" in note
+
+
 def test_the_source_is_no_destination(raw: Path, tmp_path: Path) -> None:
     before = raw.read_bytes()
     link = tmp_path / "link.vhd"
@@ -309,8 +384,9 @@ def test_the_source_is_no_destination(raw: Path, tmp_path: Path) -> None:
     hard = tmp_path / "hard.vhd"
     hard.hardlink_to(raw)
     for out in (raw, link, hard):
-        with pytest.raises(ConfigError, match="is the source"):
-            convert(raw, out, replace=True)
+        for replace in (False, True):
+            with pytest.raises(ConfigError, match="is the source"):
+                convert(raw, out, replace=replace)
     assert raw.read_bytes() == before
 
 
@@ -505,6 +581,18 @@ def test_a_child_inside_a_stream_finds_its_parent_beside_the_source(tmp_path: Pa
     packed.write_bytes(gzip.compress(child.path.read_bytes(), 1))
     convert(packed, tmp_path / "out.vhd")
     assert (tmp_path / "out.vhd").read_bytes()[:4096] == pattern(4096)
+
+
+def test_a_vmdk_in_several_files_is_no_stream(tmp_path: Path, raw: Path) -> None:
+    pytest.importorskip("pyvmdk")
+    path = tmp_path / "disk.vmdk"
+    options = ["-O", "vmdk", "-o", "subformat=monolithicFlat"]
+    subprocess.run(["qemu-img", "convert", "-f", "raw", *options, raw, path], check=True)
+    packed = tmp_path / "packed"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(UnsupportedImage, match=r"packed: a VMDK whose data is in other files"):
+        convert(packed, tmp_path / "out.vhd")
+    assert not list(tmp_path.glob(".*"))
 
 
 # --- in place ------------------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import MIB, flatten, pattern
+from tests.builders import MIB, flatten, patch, pattern
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.disk.image import open_image
 from vhdtool.errors import CorruptImage, ParentNotFound, UnsupportedImage
@@ -90,6 +91,15 @@ def test_vmdk_extent_that_is_a_link_out_of_the_folder_is_refused(
         open_image(path)
 
 
+def test_vmdk_extent_that_is_no_file_is_refused_at_once(tmp_path: Path, qemu_img: str) -> None:
+    pytest.importorskip("pyvmdk")
+    path = make(tmp_path, qemu_img, "disk.vmdk", "vmdk", "subformat=monolithicFlat")
+    (tmp_path / "disk-flat.vmdk").unlink()
+    os.mkfifo(tmp_path / "disk-flat.vmdk")
+    with pytest.raises(UnsupportedImage, match="expected a file beside the image"):
+        open_image(path)
+
+
 def test_vmdk_delta_link_is_unsupported(tmp_path: Path, qemu_img: str) -> None:
     pytest.importorskip("pyvmdk")
     base = make(tmp_path, qemu_img, "base.vmdk", "vmdk")
@@ -132,10 +142,53 @@ def test_qcow2_is_read(tmp_path: Path, qemu_img: str, options: str) -> None:
         assert sum(extent.length for extent in image.extents()) == SIZE
 
 
-def test_qcow2_with_extended_l2_entries_is_unsupported(tmp_path: Path, qemu_img: str) -> None:
-    path = make(tmp_path, qemu_img, "disk.qcow2", "qcow2", "extended_l2=on")
-    with pytest.raises(UnsupportedImage, match="extended L2 entries"):
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("extended_l2=on", "extended L2 entries"),
+        ("compression_type=zstd", "compressed by another method than deflate"),
+        ("data_file={}/data.raw", "its data in another file"),
+    ],
+)
+def test_qcow2_that_needs_more_says_what_and_how_to_go_on(
+    tmp_path: Path, qemu_img: str, options: str, words: str
+) -> None:
+    path = make(tmp_path, qemu_img, "disk.qcow2", "qcow2", options.format(tmp_path))
+    with pytest.raises(UnsupportedImage, match=words) as caught:
         open_image(path)
+    assert caught.value.hint == "convert it first: `qemu-img convert -f qcow2 -O raw IMAGE OUT.raw`"
+    raw = tmp_path / "out.raw"
+    subprocess.run([qemu_img, "convert", "-f", "qcow2", "-O", "raw", path, raw], check=True)
+    assert raw.read_bytes() == EXPECTED
+
+
+@pytest.mark.parametrize("method", [1, 2])
+def test_encrypted_qcow2_is_unsupported(tmp_path: Path, qemu_img: str, method: int) -> None:
+    path = make(tmp_path, qemu_img, "disk.qcow2", "qcow2")
+    patch(path, 32, bytes([0, 0, 0, method]))
+    with pytest.raises(UnsupportedImage, match="encrypted"):
+        open_image(path)
+
+
+def test_unknown_qcow2_versions_and_features_are_unsupported(tmp_path: Path, qemu_img: str) -> None:
+    path = make(tmp_path, qemu_img, "disk.qcow2", "qcow2")
+    patch(path, 72, b"\x80")
+    with pytest.raises(UnsupportedImage, match="features that are not known"):
+        open_image(path)
+    patch(path, 4, b"\0\0\0\1")
+    with pytest.raises(UnsupportedImage, match="version is 1, known are 2 and 3"):
+        open_image(path)
+
+
+def test_damaged_qcow2_tables_are_named_with_file_and_offset(tmp_path: Path, qemu_img: str) -> None:
+    path = make(tmp_path, qemu_img, "disk.qcow2", "qcow2")
+    data = path.read_bytes()
+    table = int.from_bytes(data[40:48], "big")
+    second_table = int.from_bytes(data[table + 1 : table + 8], "big")
+    patch(path, second_table, b"\x80\0\0\0\0\0\2\0")  # data that starts inside a cluster
+    words = rf"qcow2 tables of {path} for disk offset 0x0 at offset {table:#x}: .*sound tables"
+    with pytest.raises(CorruptImage, match=words), open_image(path) as image:
+        image.read_at(0, 512)
 
 
 def test_compressed_qcow2_is_read(tmp_path: Path, qemu_img: str) -> None:

@@ -24,6 +24,7 @@ from tests.builders import (
     write_vhd,
     write_vhdx,
 )
+from vhdtool.disk.convert import convert
 from vhdtool.disk.disk import ExtentKind
 from vhdtool.disk.image import open_image
 
@@ -137,3 +138,35 @@ def test_extents_of_a_range_tile_that_range(
                 assert extent.offset == position
                 position += extent.length
             assert position == max(start, min(size, start + length))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@settings(max_examples=12, deadline=None)
+@given(disk=disks(), block=st.sampled_from([512 * KIB, 2 * MIB]))
+def test_any_disk_of_any_format_survives_dynamic_fixed_and_raw(
+    kind: str, disk: tuple[int, Pieces], block: int
+) -> None:
+    size, pieces = disk
+    with TemporaryDirectory() as folder:
+        source, expected = write(kind, Path(folder), size, pieces, block)
+        for target in ("dynamic", "fixed", "raw"):
+            out = Path(folder) / f"out.{target}"
+            done = convert(source, out, target=target, align=1, verify=True)
+            assert (done.source_size, done.size) == (size, size)
+            source = out
+        assert source.read_bytes() == expected
+
+
+@settings(max_examples=12, deadline=None)
+@given(disk=disks(), align=st.sampled_from([512, 4 * KIB, MIB, 3 * MIB]))
+def test_any_disk_grows_to_its_alignment_with_zeros(disk: tuple[int, Pieces], align: int) -> None:
+    size, pieces = disk
+    with TemporaryDirectory() as folder:
+        source, expected = write("dynamic", Path(folder), size, pieces, 512 * KIB)
+        for target in ("dynamic", "fixed", "raw"):
+            out = Path(folder) / f"out.{target}"
+            grown = convert(source, out, target=target, align=align).size
+            assert size <= grown < size + align
+            assert grown % align == 0
+            with open_image(out) as image:
+                assert image.read_at(0, image.size) == expected.ljust(grown, b"\0")

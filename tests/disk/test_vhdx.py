@@ -300,17 +300,6 @@ def test_qemu_reads_the_same_after_it_repaired_the_log(tmp_path: Path, qemu_img:
     assert raw.read_bytes() == ours
 
 
-def test_libvhdi_ignores_a_pending_log(tmp_path: Path) -> None:
-    """The known disagreement with libvhdi: it reads what was there before the crash."""
-    pyvhdi = pytest.importorskip("pyvhdi")
-    path, _ = dirty(tmp_path)
-    file = pyvhdi.file()
-    file.open(str(path))
-    assert file.read_buffer_at_offset(1024, 0) == bytes(1024)
-    with open_image(path) as image:
-        assert image.read_at(0, 1024) == PIECES[0]
-
-
 def test_log_may_mend_the_region_table(tmp_path: Path) -> None:
     layout = write_vhdx(tmp_path / "a.vhdx", SIZE, PIECES, log_guid=LOG_GUID)
     offset = builders.VHDX_REGION_TABLES[0]

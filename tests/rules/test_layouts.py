@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -448,10 +448,10 @@ def test_data_disk_of_4096_byte_sectors_is_only_told(tmp_path: Path) -> None:
     ],
 )
 def test_footers_of_known_writers_are_sound(
-    tmp_path: Path, fields: dict[str, object], expected: dict[str, str]
+    tmp_path: Path, fields: dict[str, Any], expected: dict[str, str]
 ) -> None:
     size = 512 * MIB
-    path = write_fixed_vhd(tmp_path / "disk.vhd", size, tail=footer(size, **fields))  # type: ignore[arg-type]
+    path = write_fixed_vhd(tmp_path / "disk.vhd", size, tail=footer(size, **fields))
     assert found(path) == expected
 
 

@@ -20,8 +20,18 @@ if TYPE_CHECKING:
     from vhdtool.disk.facts import DiskFacts
     from vhdtool.rules.model import Hit
 
-CATALOGUE = [f"VHD{number:03}" for number in range(1, 46)]
-CATALOGUE += [f"DSK{number}" for number in range(101, 146)]
+# The severities of the catalogue, of what speaks of a disk: error, warning, info.
+SEVERITIES = {
+    **{
+        f"VHD{1 + at:03}": letter
+        for at, letter in enumerate("eeeeeieeeewweewiwiwwiwieiiweeeeieiweweieeeiwe")
+    },
+    **{
+        f"DSK{101 + at}": letter
+        for at, letter in enumerate("weeeeweeeeiweewewwwiweewwwwwwwwweeeiwweeeieii")
+    },
+}
+CATALOGUE = [*SEVERITIES]
 CATALOGUE += [f"GEN{number}" for number in range(201, 221)]
 CATALOGUE += [f"LNX{number}" for number in range(300, 400)]
 CATALOGUE += [f"LGN{number}" for number in range(301, 354)]
@@ -42,6 +52,15 @@ def codes(select: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> list[st
 def test_each_code_of_the_catalogue_is_implemented_or_left_out_with_a_reason() -> None:
     assert sorted([*rules(), *NOT_IMPLEMENTED]) == sorted(CATALOGUE)
     assert all(len(reason) > 30 for reason in NOT_IMPLEMENTED.values())
+
+
+@pytest.mark.parametrize("code", SEVERITIES)
+def test_each_rule_is_as_severe_as_in_the_catalogue_or_says_why_not(code: str) -> None:
+    if code in NOT_IMPLEMENTED:
+        return
+    known = rules()[code]
+    if known.severity[0] != SEVERITIES[code]:
+        assert f"- A {known.severity}" in known.documentation.source
 
 
 def test_enough_rules_speak_of_partitions() -> None:

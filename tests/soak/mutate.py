@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import zlib
 
 from tests.crc32c import crc32c
 
@@ -56,7 +57,7 @@ def _place(data: bytearray, rng: random.Random) -> int:
         (512, 2048),
     ]
     start, end = rng.choice(regions) if rng.random() < 0.9 else (0, size)
-    return rng.randrange(start, end) % max(1, size)
+    return rng.randrange(start, max(start + 1, end)) % max(1, size)
 
 
 def _flip(data: bytearray, rng: random.Random) -> None:
@@ -86,7 +87,7 @@ def _truncate(data: bytearray, rng: random.Random) -> None:
 
 
 def mend_checksums(data: bytearray) -> None:
-    """Make the checksums of VHD footers and headers and of VHDX structures right again."""
+    """Make the checksums of VHD, VHDX and GPT structures right again, where they are usual."""
     for offset in (0, len(data) - SECTOR):
         if data[offset : offset + 8] == b"conectix":
             _ones_complement(data, offset, SECTOR, 64)
@@ -101,6 +102,28 @@ def mend_checksums(data: bytearray) -> None:
         if data[offset : offset + 4] == signature and len(data) >= offset + length:
             struct.pack_into("<I", data, offset + 4, 0)
             struct.pack_into("<I", data, offset + 4, crc32c(bytes(data[offset : offset + length])))
+
+    length = int.from_bytes(data[0x100008:0x10000C], "little")
+    if data[0x100000:0x100004] == b"loge" and 64 <= length <= min(0x100000, len(data) - 0x100000):
+        struct.pack_into("<I", data, 0x100004, 0)
+        entry = bytes(data[0x100000 : 0x100000 + length])
+        struct.pack_into("<I", data, 0x100004, crc32c(entry))
+    if data[510:512] == b"\x55\xaa":  # a disk that is stored as it is
+        for offset in (SECTOR, len(data) - SECTOR, len(data) - 2 * SECTOR):
+            if data[offset : offset + 8] == b"EFI PART":
+                _gpt(data, offset)
+
+
+def _gpt(data: bytearray, offset: int) -> None:
+    """Seal a GPT header and, where it names an array inside the file, the array."""
+    entries, count, size = struct.unpack_from("<QII", data, offset + 72)
+    array = bytes(data[entries * SECTOR : entries * SECTOR + min(count * size, 1 << 20)])
+    if len(array) == count * size:
+        struct.pack_into("<I", data, offset + 88, zlib.crc32(array))
+    length = min(struct.unpack_from("<I", data, offset + 12)[0], SECTOR)
+    struct.pack_into("<I", data, offset + 16, 0)
+    header = bytes(data[offset : offset + length])
+    struct.pack_into("<I", data, offset + 16, zlib.crc32(header))
 
 
 def _ones_complement(data: bytearray, offset: int, length: int, field: int) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import random
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.builders import LINUX_GUID, flatten, gpt_pieces
 from tests.soak.forkserver import ForkServer
 
 MIB = 1 << 20
@@ -82,6 +85,72 @@ def test_killed_convert_leaves_the_destination_absent_old_or_whole(
                 break
     assert killed >= KILLS, f"only {killed} runs were killed before their end"
     assert sha256(dynamic) == source, "the source changed"
+
+
+def test_killed_convert_of_a_spooled_stream_leaves_the_destination_absent_or_whole(
+    dynamic: Path, tmp_path: Path
+) -> None:
+    """What is put down beside the destination first may stay, hidden; never under its name."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    output = folder / "out.vhd"
+    packed = tmp_path / "disk.vhd.gz"
+    packed.write_bytes(gzip.compress(dynamic.read_bytes(), 1))
+    source = sha256(packed)
+    identity = "00000000-0000-4000-8000-000000000001"
+    fixed = ["--uuid", identity, "--timestamp", "2026-01-01T00:00:00Z"]
+    command = ["convert", "--to", "dynamic", *fixed, str(packed), str(output)]
+    rng = random.Random(11)
+    with ForkServer() as server:
+        whole = server.run(*command)
+        assert whole.status == 0, whole.output
+        good = sha256(output)
+        killed = 0
+        for _ in range(4 * KILLS):
+            output.unlink(missing_ok=True)
+            outcome = server.run(*command, kill_after=rng.uniform(0, 1.1 * whole.seconds))
+            killed += outcome.status == -9
+            assert not output.exists() or sha256(output) == good
+            for left in folder.iterdir():
+                if left != output:
+                    assert left.name.startswith(".out.vhd."), left
+                    shutil.rmtree(left)
+            if killed >= KILLS:
+                break
+    assert killed >= KILLS, f"only {killed} runs were killed before their end"
+    assert sha256(packed) == source, "the source changed"
+
+
+def test_killed_conversion_in_place_can_be_completed_or_undone(tmp_path: Path) -> None:
+    rng = random.Random(13)
+    size = 8 * MIB + 7 * 512
+    disk = flatten(size, {**gpt_pieces(size, [(LINUX_GUID, 2048, 8191, "root")])})
+    image = tmp_path / "disk.raw"
+    identity = "00000000-0000-4000-8000-000000000001"
+    fixed = ["--uuid", identity, "--timestamp", "2026-01-01T00:00:00Z"]
+    command = ["convert", "--in-place", *fixed, str(image)]
+    with ForkServer() as server:
+        image.write_bytes(disk)
+        whole = server.run(*command)
+        assert whole.status == 0, whole.output
+        old, good = hashlib.sha256(disk).hexdigest(), sha256(image)
+        killed = 0
+        for number in range(20 * KILLS):
+            image.write_bytes(disk)
+            outcome = server.run(*command, kill_after=rng.uniform(0, whole.seconds))
+            killed += outcome.status == -9
+            journal = Path(f"{image}.vhdtool-journal")
+            if journal.exists():
+                back = number % 2 == 0
+                done = server.run("repair", *(["--undo"] if back else []), image)
+                assert done.status == 0, done.output
+                assert sha256(image) == (old if back else good)
+                assert not journal.exists()
+            else:
+                assert sha256(image) in {old, good}, "neither old nor new, and no journal"
+            if killed >= KILLS:
+                break
+    assert killed >= KILLS, f"only {killed} runs were killed before their end"
 
 
 def test_killed_repair_can_be_completed(dynamic: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.soak.mutate import mutate
 from tests.soak.seeds import corpus_images, made_images
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SHARDS = 16
@@ -37,6 +38,29 @@ def complaint(outcome: Outcome) -> str | None:
     return None
 
 
+def campaign(server: ForkServer, folder: Path, path: Path) -> Iterator[str]:
+    """Run every command on one image; yield what each did wrong."""
+    data = path.read_bytes()
+    output = folder / "converted.vhd"
+    for argv in (
+        ("check", path),
+        ("info", path),
+        ("map", path),
+        ("convert", path, output),
+        ("repair", "--dry-run", path),
+    ):
+        outcome = server.run(*argv, timeout=SECONDS)
+        problem = complaint(outcome)
+        if problem is not None:
+            yield f"{argv[0]}: {problem}"
+        if output.exists() != (argv[0] == "convert" and outcome.status == 0):
+            yield f"{argv[0]}: status {outcome.status}, and the output is there or not"
+        output.unlink(missing_ok=True)
+        left = {file.name for file in folder.iterdir()} - {path.name}
+        if left or path.read_bytes() != data:
+            yield f"{argv[0]}: changed the image, or left {left}"
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("shard", range(SHARDS))
@@ -49,16 +73,7 @@ def test_mutants_end_with_a_status_in_bounds(
             name, image = seeds[number % len(seeds)]
             path = tmp_path / f"{number}-{name}"
             path.write_bytes(mutate(image, number))
-            output = tmp_path / "converted.vhd"
-            for argv in (
-                ("check", path),
-                ("info", path),
-                ("map", path),
-                ("convert", path, output),
-            ):
-                problem = complaint(server.run(*argv, timeout=SECONDS))
-                if problem is not None:
-                    failures.append(f"mutant {number} of {name}, {argv[0]}: {problem}")
-                output.unlink(missing_ok=True)
+            problems = campaign(server, tmp_path, path)
+            failures += [f"mutant {number} of {name}, {problem}" for problem in problems]
             path.unlink()
     assert not failures, "\n".join(failures)

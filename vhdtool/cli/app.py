@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from vhdtool import __version__
-from vhdtool.cli.guard import ReaderGone, guarded, prepare_streams
+from vhdtool.cli.guard import Interrupted, ReaderGone, guarded, prepare_streams
 from vhdtool.cli.values import convert_without_pydantic
 
 # Name and one line of help. A command's module is imported only when the command runs, so that
@@ -85,6 +85,9 @@ class _LazyGroup(TyperGroup):
         except BrokenPipeError as error:
             # Before typer makes it exit status 1, which means something else here.
             raise ReaderGone from error
+        except KeyboardInterrupt as error:
+            # Before typer ends without a word.
+            raise Interrupted from error
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

@@ -10,7 +10,7 @@ import typer
 from vhdtool.cli.answer import put_answer, wants_color
 from vhdtool.cli.config import Config, find_config, load_config
 from vhdtool.cli.guard import say
-from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, choice
+from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, among, choice
 from vhdtool.errors import ConfigError
 from vhdtool.report.render import FORMATS, Asked, render
 
@@ -60,12 +60,16 @@ def run(
             "--fail-on",
             metavar="error|warning|info|never",
             help="The least finding for exit status 1.  [default: error]",
+            autocompletion=among("error", "warning", "info", "never"),
         ),
     ] = None,
     output_format: Annotated[
         str,
         typer.Option(
-            "--format", metavar="text|json|sarif|junit|github", help="How to print the findings."
+            "--format",
+            metavar="text|json|sarif|junit|github",
+            help="How to print the findings.",
+            autocompletion=among("text", "json", "sarif", "junit", "github"),
         ),
     ] = "text",
     output: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vhdtool.cli.options import IgnoreBitmap, ParentDirs, choice
+from vhdtool.cli.options import IgnoreBitmap, ParentDirs, Progress, TextOrJson, among, choice
 from vhdtool.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,19 +35,20 @@ def run(
     ] = None,
     second_reader: Annotated[
         str | None,
-        typer.Option("--with", metavar="pyvhdi", help="Read B by another library."),
+        typer.Option(
+            "--with",
+            metavar="pyvhdi",
+            autocompletion=among("pyvhdi"),
+            help="Read B by another library.",
+        ),
     ] = None,
     pad: Annotated[
         bool, typer.Option("--pad", help="Take what is past the shorter disk's end for zeros.")
     ] = False,
     parent_dir: ParentDirs = None,
     ignore_bitmap: IgnoreBitmap = False,
-    output_format: Annotated[
-        str, typer.Option("--format", metavar="text|json", help="How to print the answer.")
-    ] = "text",
-    progress: Annotated[
-        str, typer.Option("--progress", metavar="auto|json|none", help="How to show progress.")
-    ] = "auto",
+    output_format: TextOrJson = "text",
+    progress: Progress = "auto",
 ) -> int:
     """Tell whether two images hold the same disk."""
     from vhdtool.cli.progress import MODES, with_progress

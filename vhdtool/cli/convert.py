@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vhdtool.cli.guard import say
-from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, choice
+from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, Progress, among, choice
 from vhdtool.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Examples:
   vhdtool convert --to dynamic disk.raw disk.vhd
   vhdtool convert --to raw disk.vhd disk.raw         the disk's own bytes, nothing added
   vhdtool convert disk.raw.xz disk.vhd               gzip, xz and zstd are seen by content
-  qemu-img convert disk.vdi -O raw /dev/stdout | vhdtool convert - disk.vhd
+  ssh builder cat disk.raw | vhdtool convert --size 30GiB - disk.vhd
   vhdtool convert --in-place disk.raw                only append what makes it a fixed VHD
 
 A disk grows to the next multiple of --align if it is none, 1 MiB by default, and its GPT backup
@@ -41,7 +41,12 @@ def run(
     ] = None,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="fixed|dynamic|raw", help="What to write.  [default: fixed]"),
+        typer.Option(
+            "--to",
+            metavar="fixed|dynamic|raw",
+            autocompletion=among("fixed", "dynamic", "raw"),
+            help="What to write.  [default: fixed]",
+        ),
     ] = None,
     fixed: Annotated[bool, typer.Option("--fixed", help="The same as --to fixed.")] = False,
     align: Annotated[
@@ -77,9 +82,7 @@ def run(
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", help="Copy with N threads.")
     ] = None,
-    progress: Annotated[
-        str, typer.Option("--progress", metavar="auto|json|none", help="How to show progress.")
-    ] = "auto",
+    progress: Progress = "auto",
 ) -> int:
     """Write any image as a fixed VHD for Azure, or as a dynamic VHD or raw disk."""
     from vhdtool.cli.progress import MODES, with_progress
@@ -95,6 +98,15 @@ def run(
         raise ConfigError("--threads must be at least 1")
     if in_place:
         _require_in_place(target, source, destination)
+        _refuse_without_copy(
+            force=force,
+            verify=verify,
+            size=size,
+            parent=parent,
+            parent_dir=parent_dir,
+            ignore_bitmap=ignore_bitmap,
+            threads=threads,
+        )
         from vhdtool.disk.convert import convert_in_place
 
         _summarize(convert_in_place(source, align=alignment, unique_id=identity, timestamp=moment))
@@ -171,6 +183,13 @@ def _require_in_place(target: str, source: str, destination: Path | None) -> Non
         raise ConfigError("--in-place makes a fixed VHD only")
     if source == "-":
         raise ConfigError("standard input cannot change in place")
+
+
+def _refuse_without_copy(**options: object) -> None:
+    """Refuse options that mean nothing where nothing is copied."""
+    for name, value in options.items():
+        if value:
+            raise ConfigError(f"--{name.replace('_', '-')} and --in-place exclude each other")
 
 
 def _summarize(done: Conversion, *, verified: bool = False) -> None:

@@ -24,13 +24,20 @@ class ReaderGone(Exception):  # noqa: N818 - no error: it had enough
     """Nobody reads our output any more."""
 
 
+class Interrupted(Exception):  # noqa: N818 - no error: it was the user's wish
+    """The user pressed Ctrl-C."""
+
+
 def prepare_streams() -> None:
     """Let no character of a file name or an image end the program, and no signal skip cleaning."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # What `nohup` lets us ignore stays ignored.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:
@@ -61,7 +68,7 @@ def _run(action: Callable[[], Any]) -> int:
     except typer.TyperException as error:
         _say_usage(error)
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         print("vhdtool: interrupted", file=sys.stderr)
         return _SIGNALLED + signal.SIGINT
     except OSError as error:

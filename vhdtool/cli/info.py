@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, choice
+from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, TextOrJson, choice
 
 if TYPE_CHECKING:
     from vhdtool.disk.facts import DiskFacts
@@ -28,9 +28,7 @@ def run(
     parent: Parent = None,
     parent_dir: ParentDirs = None,
     ignore_bitmap: IgnoreBitmap = False,
-    output_format: Annotated[
-        str, typer.Option("--format", metavar="text|json", help="How to print the answer.")
-    ] = "text",
+    output_format: TextOrJson = "text",
 ) -> int:
     """Show every structure of an image: footers, headers, tables, partitions, parents."""
     output_format = choice("--format", output_format, ("text", "json"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, choice
+from vhdtool.cli.options import IgnoreBitmap, Parent, ParentDirs, TextOrJson, choice
 from vhdtool.text import printable
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def run(
     parent: Parent = None,
     parent_dir: ParentDirs = None,
     ignore_bitmap: IgnoreBitmap = False,
-    output_format: Annotated[
-        str, typer.Option("--format", metavar="text|json", help="How to print the answer.")
-    ] = "text",
+    output_format: TextOrJson = "text",
 ) -> int:
     """Show where an image holds data."""
     output_format = choice("--format", output_format, ("text", "json"))

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vhdtool.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def among(*words: str) -> Callable[[str], list[str]]:
+    """Return what tells a shell the words that an option may be completed with."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return complete
+
 
 Parent = Annotated[
     Path | None,
@@ -21,6 +34,24 @@ IgnoreBitmap = Annotated[
     bool,
     typer.Option(
         "--ignore-bitmap", help="Read blocks of dynamic VHDs whole, as qemu does, not by sector."
+    ),
+]
+TextOrJson = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="text|json",
+        help="How to print the answer.",
+        autocompletion=among("text", "json"),
+    ),
+]
+Progress = Annotated[
+    str,
+    typer.Option(
+        "--progress",
+        metavar="auto|json|none",
+        help="How to show progress.",
+        autocompletion=among("auto", "json", "none"),
     ),
 ]
 

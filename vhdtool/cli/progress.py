@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from vhdtool.units import short_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from vhdtool._native import Job
 
@@ -33,33 +35,47 @@ def with_progress(work: Callable[[], T], job: Job, mode: str = "auto") -> T:
     """
     outcome: list[T] = []
     failure: list[BaseException] = []
+    # Not Thread.join: after a signal Python takes a thread that still runs for one that has ended.
+    ended = threading.Event()
 
     def run() -> None:
         try:
             outcome.append(work())
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
             failure.append(error)
+        finally:
+            ended.set()
 
     display = _display(mode)
-    thread = threading.Thread(target=run, daemon=True)
     start = time.monotonic()
-    thread.start()
-    wait = _FIRST
     try:
-        while thread.is_alive():
-            thread.join(wait)
+        threading.Thread(target=run, daemon=True).start()
+        wait = _FIRST
+        while not ended.wait(wait):
             wait = _INTERVAL
-            if thread.is_alive():
-                display.show(job.done, job.total, time.monotonic() - start)
+            display.show(job.done, job.total, time.monotonic() - start)
     except BaseException:
-        job.cancel()
-        thread.join(_PATIENCE)
+        with _undisturbed():
+            job.cancel()
+            ended.wait(_PATIENCE)
         raise
     finally:
         display.close(job.done, job.total, time.monotonic() - start)
     if failure:
         raise failure[0]
     return outcome[0]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C keep the work from cleaning up."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 class _Silent:

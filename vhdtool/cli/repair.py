@@ -96,7 +96,11 @@ def _carry_out(planned: Plan, output: Path | None, force: bool) -> None:
     if output is None:
         repair.apply(planned)
     else:
-        repair.write_copy(planned, output, replace=force)
+        from vhdtool._native import Job
+        from vhdtool.cli.progress import with_progress
+
+        job = Job()
+        with_progress(lambda: repair.write_copy(planned, output, replace=force, job=job), job)
     say(f"mended {output or planned.path}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vhdtool.cli.options import choice
+from vhdtool.cli.options import TextOrJson, choice
 from vhdtool.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,18 +22,26 @@ Examples:
   vhdtool rule --all --format json | jq -r '.rules[] | [.code, .name] | @tsv'"""
 
 
+def _codes(incomplete: str) -> list[str]:
+    """Return what a shell completes a code with."""
+    from vhdtool.rules.registry import rules
+
+    return [rule.code for rule in rules().values() if rule.code.startswith(incomplete)]
+
+
 def run(
     *,
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="RULE", help="A code, a name, or how codes begin.", show_default=False
+            metavar="RULE",
+            help="A code, a name, or how codes begin.",
+            show_default=False,
+            autocompletion=_codes,
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="List every rule.")] = False,
-    output_format: Annotated[
-        str, typer.Option("--format", metavar="text|json", help="How to print the answer.")
-    ] = "text",
+    output_format: TextOrJson = "text",
 ) -> int:
     """Explain a rule of `check`: what it checks, why, how to fix it, and its source."""
     output_format = choice("--format", output_format, ("text", "json"))

@@ -13,9 +13,10 @@ from vhdtool.disk.facts import DiskFacts
 from vhdtool.disk.image import Image
 from vhdtool.disk.opening import try_open
 from vhdtool.disk.partitions import read_partitions
+from vhdtool.disk.tables import vhd_table, vhdx_table
 from vhdtool.disk.vhd import has_sound_table
 from vhdtool.errors import FormatError
-from vhdtool.formats.vhd import DYNAMIC_HEADER_SIZE, FOOTER_SIZE, DiskType
+from vhdtool.formats.vhd import DiskType
 from vhdtool.text import printable
 from vhdtool.units import MIB, SECTOR_SIZE, align_up
 
@@ -152,27 +153,8 @@ def _vhd_facts(layer: Layer, vhd: VhdFacts, thorough: bool, gaps: list[str]) -> 
     footer, header = vhd.active.value, vhd.dynamic_header.value
     # What the file can hold, whatever the header says.
     entries = min(header.max_table_entries, (layer.file.size - header.table_offset) // 4)
-    table_size = align_up(4 * entries, SECTOR_SIZE)
-    reserved = [
-        (0, FOOTER_SIZE),
-        (vhd.dynamic_header.offset, DYNAMIC_HEADER_SIZE),
-        (header.table_offset, table_size),
-        *(
-            (locator.data_offset, locator.data_length)
-            for locator in header.locators
-            if locator.data_length and locator.data_offset + locator.data_length <= layer.file.size
-        ),
-    ]
     try:
-        table = _native.vhd_table_report(
-            layer.file,
-            size=footer.current_size,
-            table_offset=header.table_offset,
-            table_entries=entries,
-            block_size=header.block_size,
-            reserved=reserved,
-            data_end=layer.file.size if vhd.footer is None else vhd.footer.offset,
-        )
+        table = vhd_table(layer.file, vhd, entries)
         bitmaps = None
         if footer.disk_type == DiskType.DYNAMIC:
             bitmaps = _native.vhd_bitmap_report(
@@ -192,20 +174,8 @@ def _vhd_facts(layer: Layer, vhd: VhdFacts, thorough: bool, gaps: list[str]) -> 
 
 def _vhdx_facts(layer: Layer, reading: VhdxReading, gaps: list[str]) -> VhdxFacts:
     facts = replace(reading.facts(), parent=layer.parent)
-    parameters, region = reading.file_parameters, reading.table
-    if reading.error is not None or parameters is None or region is None:
-        return facts
     try:
-        table = _native.vhdx_table_report(
-            reading.file,
-            size=reading.virtual_size or 0,
-            table_offset=region.file_offset,
-            table_length=region.length,
-            block_size=parameters.block_size,
-            sector_size=reading.logical_sector_size or SECTOR_SIZE,
-            differencing=parameters.has_parent,
-            reserved=reading.reserved(),
-        )
+        table = vhdx_table(reading)
     except (FormatError, OSError) as error:
         gaps.append(f"the block allocation table cannot be read: {error}")
         return facts

@@ -17,7 +17,7 @@ from vhdtool.disk.image import open_image
 from vhdtool.disk.journal import require_settled
 from vhdtool.disk.output import require_new, require_other_file, writing
 from vhdtool.disk.relocate import Relocation, relocate
-from vhdtool.disk.timestamp import now
+from vhdtool.disk.timestamp import iso, now
 from vhdtool.errors import ConfigError, UnsupportedImage
 from vhdtool.formats.vhd import DiskType
 from vhdtool.units import MIB, SECTOR_SIZE, align_up, human_size
@@ -149,10 +149,10 @@ def convert(
         threads=threads,
     )
     job = job or _native.Job()
+    if str(source) != STDIN:
+        require_other_file(Path(source), Path(destination), "the source")
     output_path = require_new(Path(destination), replace=replace)
     if stream.is_stream(source):
-        if str(source) != STDIN:
-            require_other_file(Path(source), output_path, "the source")
         return stream.convert_stream(
             source, output_path, request, job, size=size, parent=parent, parent_dirs=parent_dirs
         )
@@ -161,7 +161,7 @@ def convert(
     # First, since what is between two states may well not open.
     require_settled(Path(source))
     with open_image(
-        source, parent=parent, parent_dirs=parent_dirs, ignore_bitmap=ignore_bitmap
+        source, parent=parent, parent_dirs=parent_dirs, ignore_bitmap=ignore_bitmap, strict=True
     ) as image:
         return convert_image(image, output_path, request, job)
 
@@ -197,7 +197,19 @@ def convert_image(
         else:
             written = write_flat(image, output, request, job, footer, relocation.patches, size)
         output.commit(replace=request.replace)
-    return conversion(destination, request, image.size, size, written, relocation)
+    done = conversion(destination, request, image.size, size, written, relocation)
+    return replace(done, notes=(*_changed_parents(image), *done.notes))
+
+
+def _changed_parents(image: Image) -> Iterator[str]:
+    """Tell of parents that are not as old as their children say: they may have been written to."""
+    for link in _chain(image):
+        found = None if link.vhd is None else link.vhd.parent
+        if found is not None and found.is_changed:
+            yield (
+                f"{found.path} was last changed at {iso(found.found_timestamp or 0)}, "
+                f"{link.path} has {iso(found.timestamp or 0)} for it"
+            )
 
 
 def conversion(
@@ -260,6 +272,7 @@ def convert_in_place(
 
     Raises:
         OSError: The file cannot be read.
+        CorruptImage: It is a dynamic VHD that lost its footers.
         UnsupportedImage: It is not a raw disk.
         OutputError: It cannot be written.
     """
@@ -267,6 +280,7 @@ def convert_in_place(
     from vhdtool.disk.detect import detect
     from vhdtool.disk.edits import Edits
     from vhdtool.disk.facts import ImageFormat
+    from vhdtool.disk.opening import require_no_dynamic_header
 
     path = Path(path)
     require_settled(path)
@@ -279,6 +293,7 @@ def convert_in_place(
             hint="convert it to another file"
             + (", or mend it: `vhdtool repair`" if found is ImageFormat.VHD_FIXED else ""),
         )
+    require_no_dynamic_header(file)
     request = Request(
         align=_alignment(Target.FIXED, align), unique_id=unique_id, timestamp=timestamp
     )

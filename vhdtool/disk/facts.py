@@ -65,6 +65,12 @@ class ParentFacts:
     found_timestamp: int | None  # its modification time in the same unit as `timestamp`
     error: str | None  # why there is no parent, or why it was refused
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether the file was written, or copied, since the child was made."""
+        known = self.timestamp is not None and self.found_timestamp is not None
+        return known and self.timestamp != self.found_timestamp
+
 
 @dataclass(frozen=True, slots=True)
 class VhdFacts:

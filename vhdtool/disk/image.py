@@ -101,6 +101,7 @@ def open_image(
     parent: str | PathLike[str] | None = None,
     parent_dirs: Iterable[str | PathLike[str]] = (),
     ignore_bitmap: bool = False,
+    strict: bool = False,
 ) -> Image:
     """Open an image of any kind for reading, with its parents.
 
@@ -109,6 +110,8 @@ def open_image(
         parent: The parent of a differencing image, instead of the one that it names.
         parent_dirs: Folders, besides the child's own, that parents may come from.
         ignore_bitmap: Read allocated blocks of dynamic VHDs whole, as qemu does.
+        strict: Refuse blocks that share bytes with others or with structures, as `convert` does.
+            Whole tables are read for that; without it each block reads as its entry says.
 
     Raises:
         OSError: The file cannot be read.
@@ -120,7 +123,9 @@ def open_image(
     """
     from vhdtool.disk.opening import try_open
 
-    opening = try_open(path, parent=parent, parent_dirs=parent_dirs, ignore_bitmap=ignore_bitmap)
+    opening = try_open(
+        path, parent=parent, parent_dirs=parent_dirs, ignore_bitmap=ignore_bitmap, strict=strict
+    )
     if isinstance(opening.result, Image):
         return opening.result
     raise opening.result

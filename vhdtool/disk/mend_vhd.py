@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
-from uuid import uuid4
 
 from vhdtool import _native
-from vhdtool.disk.create import new_footer
-from vhdtool.disk.timestamp import now
 from vhdtool.disk.vhd import table_entries
 from vhdtool.errors import CorruptImage, UnsupportedImage
-from vhdtool.formats.gpt import SIGNATURE as GPT_SIGNATURE
-from vhdtool.formats.mbr import BOOT_SIGNATURE
 from vhdtool.formats.vhd import (
     DYNAMIC_HEADER_COOKIE,
     DYNAMIC_HEADER_SIZE,
@@ -28,13 +23,14 @@ from vhdtool.units import MIB, SECTOR_SIZE, align_up, human_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from uuid import UUID
 
     from vhdtool.disk.edits import Edits
     from vhdtool.disk.facts import Located
     from vhdtool.disk.footers import Footers
 
 _SPARSE_TYPES = (DiskType.DYNAMIC, DiskType.DIFFERENCING)
+# What writers may leave between the last block and the footer, besides a block.
+_MOST_SLACK = MIB
 _RESTORE = "restore the image from its source; nothing was changed"
 
 
@@ -59,7 +55,8 @@ def mend_vhd(file: _native.File, edits: Edits, footers: Footers, path: Path) -> 
     return footer
 
 
-def _refuse(path: Path, structure: str, offset: int | None, actual: str, expected: str) -> NoReturn:
+def refuse(path: Path, structure: str, offset: int | None, actual: str, expected: str) -> NoReturn:
+    """Give up an image that nothing proves right; nothing was changed."""
     raise CorruptImage(
         structure, offset=offset, actual=actual, expected=expected, path=path, hint=_RESTORE
     )
@@ -73,9 +70,9 @@ def _sound_footer(footers: Footers, path: Path) -> bytes:
             _require_same_disk(located, copy, path)
         return located.raw.ljust(FOOTER_SIZE, b"\0")
     for field, actual, expected in _faults(located):
-        _refuse(path, "VHD footer", located.offset, f"{field} is {actual}", expected)
+        refuse(path, "VHD footer", located.offset, f"{field} is {actual}", expected)
     if copy is not None and copy is not located and _unsealed(copy) != _unsealed(located):
-        _refuse(path, "VHD footer", located.offset, "both copies are damaged", "one sound copy")
+        refuse(path, "VHD footer", located.offset, "both copies are damaged", "one sound copy")
     return replace(located.value, cookie=FOOTER_COOKIE).sealed().build()
 
 
@@ -89,7 +86,7 @@ def _require_same_disk(last: Located[Footer], copy: Located[Footer], path: Path)
         ours, theirs = getattr(last.value, name), getattr(copy.value, name)
         if ours != theirs:
             field = name.replace("_", " ")
-            _refuse(
+            refuse(
                 path,
                 "footer copy",
                 copy.offset,
@@ -112,8 +109,12 @@ def _faults(located: Located[Footer]) -> Iterator[tuple[str, str, str]]:
         yield "reserved space", "not zero", "zeros"
     if footer.disk_type == DiskType.FIXED and footer.current_size != located.offset:
         yield "current size", str(footer.current_size), str(located.offset)
-    if footer.disk_type in _SPARSE_TYPES and footer.data_offset % SECTOR_SIZE:
-        yield "data offset", f"{footer.data_offset:#x}", "a whole number of sectors"
+    if footer.disk_type in _SPARSE_TYPES:
+        if footer.data_offset % SECTOR_SIZE:
+            yield "data offset", f"{footer.data_offset:#x}", "a whole number of sectors"
+        if footer.current_size != footer.original_size:
+            # Nothing else in the file says to the byte how large the disk is.
+            yield "current size", str(footer.current_size), f"{footer.original_size}, the original"
 
 
 def _mend_fixed(edits: Edits, footers: Footers, footer: Footer, raw: bytes, path: Path) -> None:
@@ -123,7 +124,7 @@ def _mend_fixed(edits: Edits, footers: Footers, footer: Footer, raw: bytes, path
         twice = last is not None and last.offset == size + FOOTER_SIZE
         if not twice or footers.second_offset != size:
             data = edits.size if last is None else last.offset
-            _refuse(
+            refuse(
                 path, "fixed VHD", size, f"{human_size(data)} before the footer", human_size(size)
             )
     if edits.size > size + FOOTER_SIZE:
@@ -168,14 +169,19 @@ def _mend_header(file: _native.File, edits: Edits, footer: Footer, path: Path) -
     offset = footer.data_offset
     raw = file.read_at(offset, DYNAMIC_HEADER_SIZE)
     if len(raw) < DYNAMIC_HEADER_SIZE or offset < FOOTER_SIZE:
-        _refuse(path, "dynamic header", offset, "outside of the file", "behind the footer copy")
+        refuse(path, "dynamic header", offset, "outside of the file", "behind the footer copy")
     header = DynamicHeader.parse(raw)
     if header.cookie != DYNAMIC_HEADER_COOKIE:
-        _refuse(path, "dynamic header", offset, f"cookie is {header.cookie!r}", "b'cxsparse'")
+        refuse(path, "dynamic header", offset, f"cookie is {header.cookie!r}", "b'cxsparse'")
     if header.checksum_ok:
         return header
     for field, actual, expected in _header_faults(header, footer, file.size):
-        _refuse(path, "dynamic header", offset, f"{field} is {actual}", expected)
+        refuse(path, "dynamic header", offset, f"{field} is {actual}", expected)
+    end = _end_of_blocks(file, footer, header, path)
+    if end + header.block_size + _MOST_SLACK < file.size:
+        # A table read from a wrong place says that all blocks are unused, or names other blocks.
+        actual = f"its blocks end at {end:#x}"
+        refuse(path, "block allocation table", header.table_offset, actual, f"near {file.size:#x}")
     header = header.sealed()
     edits.write(offset, header.build(), "checksum of the dynamic header")
     return header
@@ -206,7 +212,7 @@ def _end_of_blocks(file: _native.File, footer: Footer, header: DynamicHeader, pa
         (header.table_offset, table_end - header.table_offset),
     ]
     if header.table_offset < FOOTER_SIZE or header.table_offset + 4 * entries > file.size:
-        _refuse(path, "block allocation table", header.table_offset, "cut off", "whole")
+        refuse(path, "block allocation table", header.table_offset, "cut off", "whole")
     report = _native.vhd_table_report(
         file,
         size=footer.current_size,
@@ -222,51 +228,12 @@ def _end_of_blocks(file: _native.File, footer: Footer, header: DynamicHeader, pa
         (report.overlapping_count, "over another block"),
     ):
         if count:
-            _refuse(
+            blocks = "1 block lies" if count == 1 else f"{count} blocks lie"
+            refuse(
                 path,
                 "block allocation table",
                 header.table_offset,
-                f"{count} blocks lie {words}",
+                f"{blocks} {words}",
                 "each block in a place of its own",
             )
     return max(report.end_of_blocks, table_end, footer.data_offset + DYNAMIC_HEADER_SIZE)
-
-
-def add_footer(
-    file: _native.File,
-    edits: Edits,
-    path: Path,
-    *,
-    unique_id: UUID | None = None,
-    timestamp: int | None = None,
-) -> Footer:
-    """Give a footer to a raw disk that is named like a VHD.
-
-    Raises:
-        CorruptImage: The file does not look like the data of a fixed VHD.
-    """
-    head = file.read_at(0, 3 * SECTOR_SIZE)
-    if head[SECTOR_SIZE:].startswith(DYNAMIC_HEADER_COOKIE):
-        _refuse(path, "dynamic VHD", None, "both footers are lost", "one sound copy")
-    bootable = head[510:512] == BOOT_SIGNATURE or head[SECTOR_SIZE:].startswith(GPT_SIGNATURE)
-    if not bootable or file.size % SECTOR_SIZE:
-        raise CorruptImage(
-            "VHD footer",
-            actual="missing, and the file does not look like a disk",
-            expected="a partition table or boot sector at its start, and whole sectors",
-            path=path,
-            hint="`vhdtool convert` makes a fixed VHD of a raw disk of any content",
-        )
-    size = file.size
-    if size % MIB == FOOTER_SIZE and size > FOOTER_SIZE:
-        size -= FOOTER_SIZE
-        if any(file.read_at(size, FOOTER_SIZE)):
-            _refuse(path, "VHD footer", size, "damaged beyond recognition", "a footer, or zeros")
-    footer = new_footer(
-        size,
-        disk_type=DiskType.FIXED,
-        unique_id=unique_id or uuid4(),
-        timestamp=now() if timestamp is None else timestamp,
-    )
-    edits.write(size, footer.build(), "missing footer")
-    return footer

@@ -15,7 +15,7 @@ from vhdtool.disk.detect import Detected, detect
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.disk.image import Image
 from vhdtool.errors import CorruptImage, FormatError, NotAnImage, UnsupportedImage, VhdtoolError
-from vhdtool.formats.vhd import VHD_EPOCH
+from vhdtool.formats.vhd import DYNAMIC_HEADER_COOKIE, FOOTER_SIZE, VHD_EPOCH
 from vhdtool.text import printable
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _ADVICE = {
     ImageFormat.ZIP: "unpack it first with unzip",
     ImageFormat.ISO: "it is a medium to install from; install it to a disk, and use that disk",
 }
+_QCOW2_HINT = "convert it first: `qemu-img convert -f qcow2 -O raw IMAGE OUT.raw`"
 
 
 @dataclass(slots=True)
@@ -53,6 +54,8 @@ class Layer:
         """Keep the first error, and say in which file it is."""
         if isinstance(error, FormatError) and error.path is None:
             error.path = self.path
+        if self.detected.format is ImageFormat.QCOW2 and isinstance(error, UnsupportedImage):
+            error.hint = error.hint or _QCOW2_HINT
         self.error = self.error or error
 
 
@@ -64,14 +67,23 @@ class Opening:
     result: Image | VhdtoolError | OSError
 
 
+def advice_for(image_format: ImageFormat) -> str | None:
+    """Say what to do with a file that is not read as a disk, None for what is."""
+    return _ADVICE.get(image_format)
+
+
 def try_open(
     path: str | PathLike[str],
     *,
     parent: str | PathLike[str] | None = None,
     parent_dirs: Iterable[str | PathLike[str]] = (),
     ignore_bitmap: bool = False,
+    strict: bool = False,
 ) -> Opening:
-    """Open an image as far as it goes; only a file that cannot be read at all is an exception."""
+    """Open an image as far as it goes; only a file that cannot be read at all is an exception.
+
+    With `strict` blocks that share bytes with others or with structures are an error.
+    """
     policy = ParentPolicy(
         None if parent is None else Path(parent), tuple(Path(folder) for folder in parent_dirs)
     )
@@ -79,6 +91,9 @@ def try_open(
     while (following := _next_layer(layers, policy)) is not None:
         layers.append(following)
         policy = replace(policy, file=None)
+    if strict:
+        for layer in layers:
+            _require_sound_table(layer)
     return Opening(layers[0], _build(layers, ignore_bitmap))
 
 
@@ -105,13 +120,32 @@ def _read_layer(path: Path, *, raw: bool = False) -> Layer:
                 layer.fail(layer.vhdx.error)
         elif detected.format in _ADVICE:
             raise UnsupportedImage(
-                f"the file is {detected.format}, not a disk", hint=_ADVICE[detected.format]
+                f"the file is {detected.format}, which is not read as a disk",
+                hint=_ADVICE[detected.format],
             )
         elif file.size == 0:
             raise NotAnImage("the file is empty", hint="get it again from its source")
+        elif detected.format is ImageFormat.RAW and not raw:
+            require_no_dynamic_header(file)
     except FormatError as error:
         layer.fail(error)
     return layer
+
+
+def require_no_dynamic_header(file: _native.File) -> None:
+    """Refuse what would be taken for a raw disk: a dynamic VHD that lost both its footers.
+
+    Raises:
+        CorruptImage: The file is one.
+    """
+    cookie = file.read_at(FOOTER_SIZE, len(DYNAMIC_HEADER_COOKIE))
+    if cookie == DYNAMIC_HEADER_COOKIE:
+        raise CorruptImage(
+            "dynamic VHD",
+            actual="both footers are lost",
+            expected="one sound copy",
+            hint="get the image again from its source",
+        )
 
 
 def _wanted(layer: Layer) -> Wanted | None:
@@ -177,6 +211,20 @@ def _identify(path: Path) -> Identity:
 
         return Identity(data_write_guid(file), timestamp)
     return Identity(None, timestamp)
+
+
+def _require_sound_table(layer: Layer) -> None:
+    if layer.error is not None:
+        return
+    from vhdtool.disk import tables
+
+    try:
+        if layer.vhd is not None:
+            tables.require_sound_vhd(layer.file, layer.vhd)
+        elif layer.vhdx is not None:
+            tables.require_sound_vhdx(layer.vhdx)
+    except (VhdtoolError, OSError) as error:
+        layer.fail(error)
 
 
 def _build(layers: list[Layer], ignore_bitmap: bool) -> Image | VhdtoolError | OSError:

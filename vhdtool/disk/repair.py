@@ -16,7 +16,9 @@ from vhdtool.disk import journal
 from vhdtool.disk.detect import detect
 from vhdtool.disk.edits import Edits
 from vhdtool.disk.facts import ImageFormat
-from vhdtool.disk.mend_vhd import add_footer, mend_vhd
+from vhdtool.disk.mend_vhd import mend_vhd
+from vhdtool.disk.missing_footer import add_footer
+from vhdtool.disk.opening import advice_for
 from vhdtool.disk.output import require_new, require_other_file, writing
 from vhdtool.disk.relocate import relocate
 from vhdtool.errors import UnsupportedImage
@@ -74,7 +76,8 @@ def plan(
     elif detected.format is not ImageFormat.RAW:
         raise UnsupportedImage(
             f"{path} is {detected.format}: only VHD and raw images are repaired",
-            hint="`vhdtool convert` reads it, and writes a sound VHD",
+            hint=advice_for(detected.format)
+            or "`vhdtool convert` reads it, and writes a sound VHD",
         )
     elif path.suffix.lower() == ".vhd":
         footer = add_footer(file, edits, path, unique_id=unique_id, timestamp=timestamp)
@@ -131,19 +134,26 @@ def apply(planned: Plan) -> None:
         journal.start(planned.path, planned.journal)
 
 
-def write_copy(planned: Plan, destination: str | PathLike[str], *, replace: bool = False) -> None:
+def write_copy(
+    planned: Plan,
+    destination: str | PathLike[str],
+    *,
+    replace: bool = False,
+    job: _native.Job | None = None,
+) -> None:
     """Write the mended image to another file, sparse, whole or not at all.
 
     Raises:
         ConfigError: The destination is the image itself.
         OSError: The image cannot be read.
         OutputError: The copy exists, or cannot be written.
+        KeyboardInterrupt: The job was cancelled.
     """
+    require_other_file(planned.path, Path(destination), "the image itself")
     path = require_new(Path(destination), replace=replace)
-    require_other_file(planned.path, path, "the image itself")
     file = _native.File(planned.path)
     kept = min(planned.journal.old_size, planned.journal.new_size)
-    job = _native.Job()
+    job = job or _native.Job()
     with writing(path, job) as output:
         _native.copy_flat(job, _native.Disk.flat(file, 0, kept), output)
         output.set_len(planned.journal.new_size)

@@ -56,7 +56,7 @@ def convert_stream(
     parent_dirs: Iterable[str | PathLike[str]],
 ) -> Conversion:
     """Convert a stream; arguments and errors are those of `convert`."""
-    stream, name, folders = _open(source)
+    stream, name, folders = _open(source, job)
     head = stream.peek(_PEEK)
     if not head:
         raise NotAnImage(name, actual="nothing came", hint="see what should have written it")
@@ -70,12 +70,12 @@ def convert_stream(
     return _pass_through(stream, name, destination, request, job, size=size, limit=limit)
 
 
-def _open(source: str | PathLike[str]) -> tuple[_native.Stream, str, list[Path]]:
+def _open(source: str | PathLike[str], job: _native.Job) -> tuple[_native.Stream, str, list[Path]]:
     """Return the stream, its name, and where parents of what it holds may be."""
     if str(source) == STDIN:
-        return _native.Stream.open(None, "detect"), _STDIN_NAME, []
+        return _native.Stream.open(None, "detect", job), _STDIN_NAME, []
     path = Path(source)
-    return _native.Stream.open(path, "detect"), str(path), [path.parent]
+    return _native.Stream.open(path, "detect", job), str(path), [path.parent]
 
 
 def _is_structured(head: bytes) -> bool:
@@ -144,13 +144,15 @@ def _pass_through(
 
 def _data_size(file: _native.File, name: str) -> int:
     """Return the size of the disk that came: without the footer, if it has one."""
+    from vhdtool.disk.opening import require_no_dynamic_header
     from vhdtool.disk.vhd import check_vhd, read_vhd
 
     footers = detect(file).footers
-    if footers is None:
-        return file.size
-    facts = read_vhd(file, footers)
     try:
+        if footers is None:
+            require_no_dynamic_header(file)
+            return file.size
+        facts = read_vhd(file, footers)
         check_vhd(file, facts)
     except FormatError as error:
         error.path = Path(name)
@@ -200,7 +202,14 @@ def _open_spool(
     parent_dirs: Iterable[str | PathLike[str]],
 ) -> Image:
     try:
-        return open_image(spool, parent=parent, parent_dirs=parent_dirs)
+        return open_image(spool, parent=parent, parent_dirs=parent_dirs, strict=True)
     except FormatError as error:
         error.path = Path(name)
         raise
+    except FileNotFoundError as error:
+        raise UnsupportedImage(
+            name,
+            actual="a VMDK whose data is in other files",
+            expected="an image in one file",
+            hint="convert the descriptor where it lies, beside those files",
+        ) from error

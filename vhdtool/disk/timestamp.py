@@ -23,6 +23,16 @@ def now() -> int:
     return max(0, int(time.time()) - VHD_EPOCH)
 
 
+def iso(timestamp: int) -> str:
+    """Write seconds since 2000-01-01 UTC as ISO 8601; a file's time may be past any calendar."""
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(VHD_EPOCH + timestamp, UTC).isoformat()
+    except (OverflowError, OSError, ValueError):
+        return f"{timestamp} seconds after 2000-01-01"
+
+
 def parse_timestamp(text: str, *, name: str = "--timestamp") -> int:
     """Read seconds of Unix time, or ISO 8601 as in `2026-01-31T12:00:00Z` (UTC without a zone).
 

@@ -97,7 +97,8 @@ def _extent_paths(handle: Any, path: Path) -> Iterator[Path]:
     for index in range(count):
         name = handle.get_extent_descriptor(index).get_filename() or ""
         extent = folder / name
-        if not name or Path(name).name != name or extent.resolve().parent != folder:
+        outside = not name or Path(name).name != name or extent.resolve().parent != folder
+        if outside or (extent.exists() and not extent.is_file()):
             raise UnsupportedImage(
                 "VMDK extent",
                 actual=f"'{printable(name)}'",

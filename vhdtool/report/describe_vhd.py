@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from vhdtool.disk.timestamp import iso
 from vhdtool.formats.chs import geometry_for
 from vhdtool.formats.vhd import (
     DYNAMIC_HEADER_COOKIE,
     FOOTER_COOKIE,
     NO_OFFSET,
     VERSION_1_0,
-    VHD_EPOCH,
     DiskType,
 )
 from vhdtool.report.sections import Field, Section
@@ -42,11 +41,6 @@ _TYPES = {2: "fixed", 3: "dynamic", 4: "differencing"}
 _OLD_NO_OFFSET = 0xFFFF_FFFF  # as the specification prints it
 
 
-def when(timestamp: int) -> str:
-    """Write a VHD's time as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(VHD_EPOCH + timestamp, UTC).isoformat()
-
-
 def _hex(name: str, value: int, expected: int | None = None, digits: int = 8) -> Field:
     wrong = expected is not None and expected != value
     return Field(
@@ -55,6 +49,10 @@ def _hex(name: str, value: int, expected: int | None = None, digits: int = 8) ->
         f"{value:#0{digits + 2}x}",
         f"{expected:#0{digits + 2}x}" if wrong else None,
     )
+
+
+def _time(name: str, timestamp: int, expected: str | None = None) -> Field:
+    return Field(name, timestamp, f"{timestamp} ({iso(timestamp)})", expected)
 
 
 def _bytes(name: str, value: bytes, expected: bytes | None = None, text: str = "") -> Field:
@@ -114,7 +112,7 @@ def _footer(title: str, located: Located[Footer], problem: str | None) -> Sectio
             _hex("features", footer.features, footer.features | 2),
             _hex("version", footer.version, VERSION_1_0),
             _hex("data_offset", footer.data_offset, None if sound_offset else NO_OFFSET, 16),
-            Field("timestamp", footer.timestamp, f"{footer.timestamp} ({when(footer.timestamp)})"),
+            _time("timestamp", footer.timestamp),
             _bytes(
                 "creator_application",
                 footer.creator_application,
@@ -192,13 +190,9 @@ def _dynamic_header(located: Located[DynamicHeader], footer: Footer) -> Section:
                 None if header.checksum_ok else header.computed_checksum,
             ),
             Field("parent_unique_id", str(header.parent_unique_id)),
-            Field(
-                "parent_timestamp",
-                header.parent_timestamp,
-                f"{header.parent_timestamp} ({when(header.parent_timestamp)})"
-                if header.parent_timestamp
-                else None,
-            ),
+            _time("parent_timestamp", header.parent_timestamp)
+            if header.parent_timestamp
+            else Field("parent_timestamp", 0),
             Field("parent_name", header.parent_name, repr(header.parent_name)),
         ),
         offset=located.offset,
@@ -256,15 +250,17 @@ def _bitmaps(bitmaps: BitmapReport) -> Section:
 
 def describe_parent(parent: ParentFacts) -> Section:
     """Describe what a differencing disk says of its parent."""
-    wrong = parent.found_unique_id is not None and parent.found_unique_id != parent.unique_id
     fields = [Field("unique_id", str(parent.unique_id))]
     if parent.timestamp is not None:
-        text = f"{parent.timestamp} ({when(parent.timestamp)})"
-        fields.append(Field("timestamp", parent.timestamp, text))
+        fields.append(_time("timestamp", parent.timestamp))
     fields += [Field(f"name_{code}", name) for code, name in parent.names]
     fields += [Field("searched", str(path)) for path in parent.searched]
     fields.append(Field("found", None if parent.path is None else str(parent.path)))
     if parent.found_unique_id is not None:
-        expected = str(parent.unique_id) if wrong else None
+        # A VHDX may name two identifiers: which of them fits has been judged.
+        expected = str(parent.unique_id) if parent.path is None else None
         fields.append(Field("found_unique_id", str(parent.found_unique_id), expected=expected))
+    if parent.timestamp is not None and parent.found_timestamp is not None:
+        expected = iso(parent.timestamp) if parent.is_changed else None
+        fields.append(_time("found_timestamp", parent.found_timestamp, expected))
     return Section("parent", tuple(fields), problem=parent.error)

@@ -19,8 +19,14 @@ const CLUSTER_BITS: RangeInclusive<u32> = 9..=21;
 const LARGEST_L1: u64 = 32 * 1024 * 1024;
 const LARGEST_REFCOUNT_TABLE: u64 = 8 * 1024 * 1024;
 const LONGEST_BACKING_NAME: u32 = 1023;
-/// Dirty, corrupt, external data file, compression type; bit 4 is extended L2 entries.
-const KNOWN_FEATURES: u64 = 0b1111;
+/// Incompatible features: dirty and corrupt do not keep us from reading.
+const KNOWN_FEATURES: u64 = 0b11;
+/// The features that have a name, by their bit.
+const NAMED_FEATURES: [(u64, &str); 3] = [
+    (1 << 2, "its data in another file"),
+    (1 << 3, "clusters compressed by another method than deflate, such as zstd"),
+    (1 << 4, "extended L2 entries"),
+];
 /// The header extension that names the format of the backing file.
 const BACKING_FORMAT: u32 = 0xE279_2ACA;
 
@@ -33,6 +39,8 @@ pub struct Header {
     pub size: u64,
     /// Bytes of a cluster.
     pub cluster_size: u64,
+    /// File offset of the L1 table.
+    pub table_offset: u64,
     /// Name of the backing file, as it stands there.
     pub backing_file: Option<String>,
     /// Its format, where the image says.
@@ -58,18 +66,13 @@ impl Header {
             return Err(corrupt(20, "cluster bits from 9 to 21", bits));
         }
         if u32_at(&bytes, 32) != 0 {
-            let message = "the qcow2 image is encrypted; decrypt it first with qemu-img convert";
-            return Err(Error::Unsupported(message.to_owned()));
+            return Err(Error::Unsupported("the qcow2 image is encrypted".to_owned()));
         }
-        if version == 3 && u64_at(&bytes, 72) & 4 != 0 {
-            let message =
-                "the qcow2 image keeps its data in another file; convert it with qemu-img";
-            return Err(Error::Unsupported(message.to_owned()));
-        }
-        if version == 3 && u64_at(&bytes, 72) & !KNOWN_FEATURES != 0 {
-            let message = "the qcow2 image has incompatible features that are not read, such as \
-                           extended L2 entries; convert it with `qemu-img convert -O raw`";
-            return Err(Error::Unsupported(message.to_owned()));
+        let features = if version == 3 { u64_at(&bytes, 72) & !KNOWN_FEATURES } else { 0 };
+        if features != 0 {
+            let named = NAMED_FEATURES.iter().find(|(bit, _)| features & bit != 0);
+            let has = named.map_or("features that are not known", |&(_, name)| name);
+            return Err(Error::Unsupported(format!("the qcow2 image has {has}")));
         }
         let cluster_size = 1 << bits;
         Self::check_table(
@@ -80,13 +83,26 @@ impl Header {
             u64::from(u32_at(&bytes, 36)) * 8,
             LARGEST_L1,
         )?;
+        let (entries, size) = (u64::from(u32_at(&bytes, 36)), u64_at(&bytes, 24));
+        let needed = size.div_ceil(cluster_size * (cluster_size / 8));
+        if entries < needed {
+            let expected = format!("at least {needed} L1 entries for a disk of {size} bytes");
+            return Err(corrupt(36, expected, entries));
+        }
         let refcounts = u64::from(u32_at(&bytes, 56)) * cluster_size;
         let name = "refcount table";
         Self::check_table(file, 48, name, u64_at(&bytes, 48), refcounts, LARGEST_REFCOUNT_TABLE)?;
         let header_length = if version == 2 { 72 } else { u64::from(u32_at(&bytes, 100)) };
         let backing_file = Self::backing_file(file, u64_at(&bytes, 8), u32_at(&bytes, 16))?;
         let backing_format = Self::extension(file, header_length, cluster_size)?;
-        Ok(Self { version, size: u64_at(&bytes, 24), cluster_size, backing_file, backing_format })
+        Ok(Self {
+            version,
+            size,
+            cluster_size,
+            table_offset: u64_at(&bytes, 40),
+            backing_file,
+            backing_format,
+        })
     }
 
     fn check_table(
@@ -145,6 +161,7 @@ pub struct Qcow2Map {
     file: Arc<File>,
     image: Image,
     size: u64,
+    table_offset: u64,
 }
 
 impl Qcow2Map {
@@ -152,7 +169,7 @@ impl Qcow2Map {
     pub fn new(file: Arc<File>) -> Result<Self> {
         let header = Header::read(&file)?;
         let path = file.path().to_owned();
-        let image = guarded("open", 0, || {
+        let image = guarded("qcow2 image", 0, || {
             // Opened by us: the gate that keeps imago from opening anything would deny this one too.
             let storage = imago::file::File::try_from(fs::File::open(path)?)?;
             Image::builder(storage)
@@ -161,7 +178,13 @@ impl Qcow2Map {
                 .write(false)
                 .open(DenyImplicitOpenGate::default())
         })?;
-        Ok(Self { file, image, size: header.size })
+        Ok(Self { file, image, size: header.size, table_offset: header.table_offset })
+    }
+
+    fn guarded<T>(&self, offset: u64, work: impl FnOnce() -> io::Result<T>) -> Result<T> {
+        let structure =
+            format!("qcow2 tables of {} for disk offset {offset:#x}", self.file.path().display());
+        guarded(&structure, self.table_offset, work)
     }
 }
 
@@ -171,7 +194,7 @@ impl BlockMap for Qcow2Map {
     }
 
     fn map(&self, offset: u64, length: u64) -> Result<Mapping> {
-        let (target, mapped) = guarded("map", offset, || {
+        let (target, mapped) = self.guarded(offset, || {
             let (mapping, mapped) = self.image.get_mapping(offset, length)?;
             let target = match mapping {
                 ShallowMapping::Raw { offset, .. } => Some(offset),
@@ -203,12 +226,12 @@ impl BlockMap for Qcow2Map {
     }
 
     fn read_opaque(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        guarded("decompress", offset, || self.image.readv_special(buffer.into(), offset))
+        self.guarded(offset, || self.image.readv_special(buffer.into(), offset))
     }
 }
 
 /// Runs code of another crate on a hostile image: a panic of it is a corrupt image to us.
-fn guarded<T>(doing: &str, offset: u64, work: impl FnOnce() -> io::Result<T>) -> Result<T> {
+fn guarded<T>(structure: &str, place: u64, work: impl FnOnce() -> io::Result<T>) -> Result<T> {
     let outcome = panic::catch_unwind(AssertUnwindSafe(work));
     let actual = match outcome {
         Ok(Ok(value)) => return Ok(value),
@@ -218,13 +241,12 @@ fn guarded<T>(doing: &str, offset: u64, work: impl FnOnce() -> io::Result<T>) ->
             )));
         }
         Ok(Err(error)) if error.raw_os_error().is_some() => {
-            return Err(Error::io(format!("cannot {doing} the qcow2 image"), error));
+            return Err(Error::io(format!("cannot read the {structure}"), error));
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "tables that contradict each other".to_owned(),
     };
-    let structure = format!("qcow2 image, to {doing} disk offset {offset:#x}");
-    Err(Error::corrupt(structure, 0, "sound tables", actual))
+    Err(Error::corrupt(structure, place, "sound tables", actual))
 }
 
 fn corrupt(offset: u64, expected: impl std::fmt::Display, actual: impl std::fmt::Display) -> Error {

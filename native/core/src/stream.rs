@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most that can be looked at before it is read.
 const MOST_PEEKED: usize = 1 << 20;
@@ -42,16 +42,17 @@ pub struct Stream {
     name: String,
     reader: Box<dyn Read + Send>,
     peeked: Vec<u8>,
+    job: Arc<Job>,
 }
 
 impl Stream {
-    /// Opens a file, or standard input where there is no path.
-    pub fn open(path: Option<&Path>, compression: Compression) -> Result<Self> {
+    /// Opens a file, or standard input where there is no path; `job` can end the wait for it.
+    pub fn open(path: Option<&Path>, compression: Compression, job: Arc<Job>) -> Result<Self> {
         let name = path.map_or("standard input".to_owned(), |path| path.display().to_string());
-        let wrap = |source| Error::io(format!("cannot open {name}"), source);
+        let wrap = |source| Self::failure(&job, format!("cannot open {name}"), source);
         let raw: Box<dyn Read + Send> = match path {
             Some(path) => Box::new(fs::File::open(path).map_err(wrap)?),
-            None => Box::new(io::stdin()),
+            None => standard_input(&job).map_err(wrap)?,
         };
         let (raw, compression) = match compression {
             Compression::Detect => detect(raw).map_err(wrap)?,
@@ -67,7 +68,7 @@ impl Stream {
                 Box::new(zstd::stream::read::Decoder::with_buffer(buffered(raw)).map_err(wrap)?)
             }
         };
-        Ok(Self { name, reader, peeked: Vec::new() })
+        Ok(Self { name, reader, peeked: Vec::new(), job })
     }
 
     /// The first bytes, at most a MiB; they are read again later.
@@ -78,7 +79,7 @@ impl Stream {
             self.peeked.resize(length, 0);
             let more = fill(&mut self.reader, &mut self.peeked[have..]);
             self.peeked.truncate(have + *more.as_ref().unwrap_or(&0));
-            more.map_err(|source| Self::error(&self.name, have as u64, source))?;
+            more.map_err(|source| self.error(have as u64, source))?;
         }
         Ok(&self.peeked[..length.min(self.peeked.len())])
     }
@@ -91,9 +92,50 @@ impl Stream {
         Ok(ready + fill(&mut self.reader, &mut buffer[ready..])?)
     }
 
-    fn error(name: &str, offset: u64, source: io::Error) -> Error {
-        Error::io(format!("cannot read {name}, after {offset} bytes"), source)
+    fn error(&self, offset: u64, source: io::Error) -> Error {
+        Self::failure(&self.job, format!("cannot read {}, after {offset} bytes", self.name), source)
     }
+
+    /// What failed, unless it was told to.
+    fn failure(job: &Job, context: String, source: io::Error) -> Error {
+        job.check().err().unwrap_or_else(|| Error::io(context, source))
+    }
+}
+
+/// Standard input. Nothing may come of it for long: a cancelled job ends the wait.
+#[cfg(unix)]
+struct Input {
+    file: fs::File,
+    job: Arc<Job>,
+}
+
+#[cfg(unix)]
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        loop {
+            self.job.check().map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&MOMENT)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                // Where it cannot be waited for, reading tells why.
+                Ok(_) | Err(_) => return self.file.read(buffer),
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn standard_input(job: &Arc<Job>) -> io::Result<Box<dyn Read + Send>> {
+    use std::os::fd::AsFd;
+    // Past the buffer of the standard library, which could hold what `poll` does not see.
+    let file = fs::File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    Ok(Box::new(Input { file, job: Arc::clone(job) }))
+}
+
+#[cfg(not(unix))]
+fn standard_input(_job: &Arc<Job>) -> io::Result<Box<dyn Read + Send>> {
+    Ok(Box::new(io::stdin()))
 }
 
 /// Tells how a stream is compressed, and gives it back whole.
@@ -189,7 +231,7 @@ fn read_all(
         let Ok(mut buffer) = empty.recv_timeout(wait) else { continue };
         buffer.resize(usize::try_from(CHUNK).unwrap_or(0), 0);
         let read = stream.read(&mut buffer);
-        let read = read.map_err(|source| Stream::error(&stream.name, offset, source))?;
+        let read = read.map_err(|source| stream.error(offset, source))?;
         if read == 0 {
             job.check()?;
             return Ok(offset);

@@ -89,7 +89,10 @@ impl VhdMap {
             self.geometry.block_size.min(self.geometry.size - block * self.geometry.block_size);
         if entry == 0 || data + stored > self.file.size() {
             return Err(Error::corrupt(
-                format!("block allocation table entry {block}"),
+                format!(
+                    "entry {block} of the block allocation table of {}",
+                    self.file.path().display()
+                ),
                 self.geometry.table_offset + block * 4,
                 format_args!("a block that ends inside the file of {} bytes", self.file.size()),
                 format_args!("a block from {start:#x} to {:#x}", data + stored),

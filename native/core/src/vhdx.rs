@@ -133,7 +133,8 @@ impl VhdxMap {
     }
 
     fn entry_error(&self, index: u64, expected: &str, actual: impl std::fmt::Display) -> Error {
-        let structure = format!("block allocation table entry {index}");
+        let path = self.file.path().display();
+        let structure = format!("entry {index} of the block allocation table of {path}");
         Error::corrupt(structure, self.geometry.table_offset + index * 8, expected, actual)
     }
 

@@ -8,6 +8,8 @@ const SECTOR: usize = 4096;
 const LONGEST_LOG: u64 = 64 * 1024 * 1024;
 /// All that the log may write, zeros included.
 const MOST_PATCHED: u64 = 64 * 1024 * 1024;
+/// How often over the log may be covered by entries, old ones that were partly overwritten included.
+const MOST_COVERED: usize = 16;
 const HEADER: usize = 64;
 const DESCRIPTOR: usize = 32;
 
@@ -47,7 +49,11 @@ pub fn replay(file: &File, log_offset: u64, log_length: u64, guid: [u8; 16]) -> 
     let mut bytes = vec![0; usize::try_from(log_length).unwrap_or(0)];
     file.read_exact_at(log_offset, &mut bytes)?;
     let log = Log { bytes, guid };
-    let sequence = log.active_sequence().ok_or_else(|| {
+    let entries = log.entries().ok_or_else(|| {
+        let actual = format!("entries that cover it more than {MOST_COVERED} times");
+        Error::corrupt("log", log_offset, "entries that fit into it", actual)
+    })?;
+    let sequence = active_sequence(&entries, log.bytes.len()).ok_or_else(|| {
         Error::corrupt(
             "log",
             log_offset,
@@ -92,37 +98,25 @@ struct Log {
 impl Log {
     /// `length` bytes from `offset`, past the end from the start again.
     fn circular(&self, offset: usize, length: usize) -> Vec<u8> {
-        (0..length / SECTOR)
-            .flat_map(|sector| {
-                let start = (offset + sector * SECTOR) % self.bytes.len();
-                self.bytes[start..start + SECTOR].iter().copied()
+        let first = length.min(self.bytes.len() - offset);
+        [&self.bytes[offset..offset + first], &self.bytes[..length - first]].concat()
+    }
+
+    /// The whole entry, if any, that starts at each sector; `None` if there is no end of claims.
+    fn entries(&self) -> Option<Vec<Option<Entry>>> {
+        let mut left = MOST_COVERED * self.bytes.len();
+        (0..self.bytes.len())
+            .step_by(SECTOR)
+            .map(|offset| {
+                let Some((entry, sum)) = self.claim(offset) else { return Some(None) };
+                left = left.checked_sub(entry.length)?;
+                Some(self.is_whole(entry, sum).then_some(entry))
             })
             .collect()
     }
 
-    /// The sequence with the highest head: a chain of entries from that head's tail up to it.
-    fn active_sequence(&self) -> Option<Vec<Entry>> {
-        let mut entries: Vec<Entry> =
-            (0..self.bytes.len()).step_by(SECTOR).filter_map(|offset| self.entry(offset)).collect();
-        entries.sort_by_key(|entry| entry.sequence);
-        let at = |offset: usize| entries.iter().find(|entry| entry.offset == offset);
-        entries.iter().rev().find_map(|head| {
-            let mut chain = vec![*at(head.tail)?];
-            while let Some(last) = chain.last().copied().filter(|last| last.offset != head.offset) {
-                let next = at((last.offset + last.length) % self.bytes.len())?;
-                if Some(next.sequence) != last.sequence.checked_add(1)
-                    || chain.len() > entries.len()
-                {
-                    return None;
-                }
-                chain.push(*next);
-            }
-            Some(chain)
-        })
-    }
-
-    /// The entry at `offset`, if it is one of this log and whole.
-    fn entry(&self, offset: usize) -> Option<Entry> {
+    /// What claims to be an entry of this log at `offset`, and its checksum.
+    fn claim(&self, offset: usize) -> Option<(Entry, u32)> {
         let header = self.bytes.get(offset..offset + HEADER)?;
         if &header[..4] != b"loge" || header[32..48] != self.guid {
             return None;
@@ -139,9 +133,7 @@ impl Log {
         if !sound {
             return None;
         }
-        let mut whole = self.circular(offset, length);
-        whole[4..8].fill(0);
-        (checksum(&whole) == u32_at(header, 4)).then(|| Entry {
+        let entry = Entry {
             offset,
             length,
             tail,
@@ -149,7 +141,14 @@ impl Log {
             descriptors,
             flushed_size: u64_at(header, 48),
             last_size: u64_at(header, 56),
-        })
+        };
+        Some((entry, u32_at(header, 4)))
+    }
+
+    fn is_whole(&self, entry: Entry, sum: u32) -> bool {
+        let mut whole = self.circular(entry.offset, entry.length);
+        whole[4..8].fill(0);
+        checksum(&whole) == sum
     }
 
     fn decode(
@@ -170,7 +169,8 @@ impl Log {
             let sequence = u64_at(descriptor, 24);
             let zeros = &descriptor[..4] == b"zero";
             let length = if zeros { u64_at(descriptor, 8) } else { SECTOR as u64 };
-            *patched = patched.saturating_add(length);
+            // What writes nothing counts as well: there may be millions of it.
+            *patched = patched.saturating_add(length.max(SECTOR as u64));
             if *patched > MOST_PATCHED {
                 return Err(Error::Unsupported(format!(
                     "the VHDX log writes more than {MOST_PATCHED} bytes"
@@ -180,8 +180,12 @@ impl Log {
                 && target.is_multiple_of(SECTOR as u64)
                 && length % SECTOR as u64 == 0
                 && target.checked_add(length).is_some_and(|end| end < 1 << 62);
-            let bytes = match (sound, zeros, &descriptor[..4]) {
-                (true, true, _) => vec![0; usize::try_from(length).unwrap_or(0)],
+            match (sound, zeros, &descriptor[..4]) {
+                (true, true, _) => {
+                    // In pages: what is written over zeros later never has to cut them.
+                    let pages = (target..target + length).step_by(SECTOR);
+                    patches.extend(pages.map(|offset| Patch { offset, bytes: vec![0; SECTOR] }));
+                }
                 (true, false, b"desc") => {
                     let data = sectors.next().filter(|data| is_data_of(data, entry.sequence));
                     let Some(data) = data else {
@@ -193,7 +197,9 @@ impl Log {
                             "another or none",
                         ));
                     };
-                    [&descriptor[8..16], &data[8..SECTOR - 4], &descriptor[4..8]].concat()
+                    let bytes =
+                        [&descriptor[8..16], &data[8..SECTOR - 4], &descriptor[4..8]].concat();
+                    patches.push(Patch { offset: target, bytes });
                 }
                 _ => {
                     let expected = format!("zero or data, of sequence {}", entry.sequence);
@@ -203,11 +209,33 @@ impl Log {
                     );
                     return Err(Error::corrupt("log descriptor", place, expected, actual));
                 }
-            };
-            patches.push(Patch { offset: target, bytes });
+            }
         }
         Ok(())
     }
+}
+
+/// The sequence with the highest head: a chain of entries from that head's tail up to it.
+///
+/// `entries` has a place for each sector of a log of `length` bytes.
+fn active_sequence(entries: &[Option<Entry>], length: usize) -> Option<Vec<Entry>> {
+    let at = |offset: usize| entries.get(offset / SECTOR).copied().flatten();
+    let mut heads: Vec<Entry> = entries.iter().copied().flatten().collect();
+    heads.sort_by_key(|entry| entry.sequence);
+    heads.iter().rev().find_map(|head| {
+        let mut last = at(head.tail)?;
+        let mut chain = vec![last];
+        while last.offset != head.offset {
+            let next = at((last.offset + last.length) % length)?;
+            // Numbers that only grow end every walk.
+            if Some(next.sequence) != last.sequence.checked_add(1) {
+                return None;
+            }
+            chain.push(next);
+            last = next;
+        }
+        Some(chain)
+    })
 }
 
 fn is_data_of(sector: &[u8; SECTOR], sequence: u64) -> bool {

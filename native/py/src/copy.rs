@@ -156,8 +156,13 @@ pub struct Stream(Mutex<stream::Stream>);
 impl Stream {
     #[staticmethod]
     #[allow(clippy::needless_pass_by_value)]
-    #[pyo3(signature = (path, compression = None))]
-    fn open(path: Option<PathBuf>, compression: Option<&str>) -> PyResult<Self> {
+    #[pyo3(signature = (path, compression = None, job = None))]
+    fn open(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        compression: Option<&str>,
+        job: Option<&Job>,
+    ) -> PyResult<Self> {
         let compression = match compression {
             None => Compression::None,
             Some("gzip") => Compression::Gzip,
@@ -169,8 +174,9 @@ impl Stream {
                 return Err(PyValueError::new_err(message));
             }
         };
-        let opened = stream::Stream::open(path.as_deref(), compression).map_err(to_python)?;
-        Ok(Self(Mutex::new(opened)))
+        let job = job.map(|job| Arc::clone(&job.0)).unwrap_or_default();
+        let opened = py.detach(|| stream::Stream::open(path.as_deref(), compression, job));
+        Ok(Self(Mutex::new(opened.map_err(to_python)?)))
     }
 
     fn peek<'py>(&self, py: Python<'py>, length: usize) -> PyResult<Bound<'py, PyBytes>> {

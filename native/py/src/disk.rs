@@ -54,9 +54,16 @@ impl File {
     ) -> PyResult<Bound<'py, PyBytes>> {
         // What a header claims is no reason to take that much memory.
         let left = usize::try_from(self.0.size().saturating_sub(offset)).unwrap_or(length);
-        let mut buffer = vec![0; length.min(left)];
-        let read = py.detach(|| self.0.read_at(offset, &mut buffer)).map_err(to_python)?;
-        Ok(PyBytes::new(py, &buffer[..read]))
+        let mut read = 0;
+        let bytes = PyBytes::new_with(py, length.min(left), |buffer| {
+            read = py.detach(|| self.0.read_at(offset, buffer)).map_err(to_python)?;
+            Ok(())
+        })?;
+        if read == length.min(left) {
+            Ok(bytes)
+        } else {
+            Ok(PyBytes::new(py, &bytes.as_bytes()[..read]))
+        }
     }
 
     fn next_data(&self, offset: u64) -> Option<(u64, u64)> {
@@ -160,9 +167,10 @@ impl Disk {
         length: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let left = usize::try_from(self.0.size().saturating_sub(offset)).unwrap_or(length);
-        let mut buffer = vec![0; length.min(left)];
-        py.detach(|| self.0.read_at(offset, &mut buffer)).map_err(to_python)?;
-        Ok(PyBytes::new(py, &buffer))
+        // Python's own memory: where there is not enough, that is its MemoryError.
+        PyBytes::new_with(py, length.min(left), |buffer| {
+            py.detach(|| self.0.read_at(offset, buffer)).map_err(to_python)
+        })
     }
 
     #[pyo3(signature = (offset = 0, length = None, limit = 65536))]

@@ -14,7 +14,10 @@ pub fn to_python(error: Error) -> PyErr {
     match error {
         Error::Io { context, source } => {
             // With an errno, OSError picks the right subclass (FileNotFoundError and so on).
-            PyOSError::new_err((source.raw_os_error(), format!("{context}: {source}")))
+            let (code, text) = (source.raw_os_error(), source.to_string());
+            let number = code.map(|code| format!(" (os error {code})"));
+            let text = number.and_then(|number| text.strip_suffix(&number)).unwrap_or(&text);
+            PyOSError::new_err((code, format!("{context}: {text}")))
         }
         Error::Corrupt { structure, offset, expected, actual } => Python::attach(|py| {
             let values = PyDict::new(py);

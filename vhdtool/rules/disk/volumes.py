@@ -89,8 +89,8 @@ def swap_partition(facts: DiskFacts) -> Iterator[Hit]:
 def lvm_on_os_disk(facts: DiskFacts) -> Iterator[Hit]:
     """
     ## What it checks
-    A Linux OS disk has no LVM physical volume. Beside an XFS partition, as the installers of Red
-    Hat's family leave it, one is only worth a line.
+    A Linux OS disk has no LVM physical volume. Next to an XFS partition, which is how installers of
+    Red Hat's family lay out a disk, the finding is only information.
 
     ## Why it matters
     The volume groups of cloned machines have the same names and identities, which gets in the way

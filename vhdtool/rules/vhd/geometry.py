@@ -126,7 +126,8 @@ def rounded_by_qemu(facts: DiskFacts) -> Iterator[Hit]:
     `vhdtool convert ORIGINAL OUT.vhd`, or `qemu-img convert -o subformat=fixed,force_size=on`.
 
     ## Source
-    - Azure, "Prepare Linux for imaging": qemu-img from 2.2.1 to before 2.6, and later versions
+    - Azure, "Prepare Linux for imaging": qemu-img from 2.2.1 on gets sizes wrong, from 2.6 on only
+    without `force_size`
     - qemu block/vpc.c: the creators `qemu` and `qem2`
     """
     if facts.vhd is None:
