@@ -86,7 +86,7 @@ def test_a_file_that_claims_the_most_is_read_as_far_as_wanted(
         assert all(line.startswith("vhdtool: /etc/fstab") for line in said)
 
 
-@pytest.mark.parametrize("form", ["text", "json", "sarif", "junit", "github", "markdown"])
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "junit", "github"])
 def test_names_that_act_on_a_terminal_are_made_harmless(
     vhdtool: Run, tmp_path: Path, form: str
 ) -> None:
@@ -111,7 +111,7 @@ def test_names_that_act_on_a_terminal_are_made_harmless(
         outcomes += [vhdtool("ls", "--format", form, image, path) for path in ("/", "/boot")]
         outcomes += [vhdtool("stat", "--format", form, image, f"/li{RED}nk")]
     for outcome in outcomes:
-        assert outcome.status in (0, 1, 2)
+        assert outcome.status in (0, 1)
         assert not ACTS.search(outcome.out + outcome.err)
 
 
@@ -121,9 +121,9 @@ def test_hives_that_go_in_circles_end(vhdtool: Run, tmp_path: Path) -> None:
     places = [hive.index(b"nk", hive.index(name) - 80) for name in (b"ControlSet001", b"Services")]
     inside = hive.index(b"lh", places[1]) + 4
     struct.pack_into("<I", hive, inside, places[0] - 4 - BASE_BLOCK)
-    image = disk(
-        tmp_path, ext4(tmp_path, {"/Windows/System32/config/SYSTEM": bytes(hive), "/x": hive})
-    )
+    damaged = bytes(hive)
+    files: dict[str, str | bytes | None] = {"/Windows/System32/config/SYSTEM": damaged}
+    image = disk(tmp_path, ext4(tmp_path, {**files, "/x": damaged}))
     for key in ("", "ControlSet001", "ControlSet001/Services"):
         assert vhdtool("reg", image, "/x", key).status in (0, 3)
     below = "ControlSet001/Services/" * 200

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BLOCK = 4096
 BTRFS_NODE = 16384
-BTRFS_SUPERBLOCK = 0x10000
+LVM_AREA = b" LVM2 x[5A%r0N*>"
 # How sectors with structures start: NTFS, XFS, hives, LVM.
 _SIGNATURES = (
     *(b"FILE", b"INDX", b"\xebR\x90NTFS", b"\xeb<\x90", b"\xebX\x90"),
@@ -78,6 +78,16 @@ class GuestSeed:
             if sector.startswith(_SIGNATURES) or is_ext or is_folder or is_inode or is_btrfs:
                 found.append(start)
         return found or self.sectors
+
+    @cached_property
+    def lvm_areas(self) -> list[int]:
+        """Offsets of the headers of LVM's metadata areas."""
+        return [
+            start + at
+            for start, block in self.blocks.items()
+            for at in range(0, BLOCK, SECTOR)
+            if block[at + 4 : at + 20] == LVM_AREA
+        ]
 
 
 @dataclass
@@ -171,13 +181,21 @@ def _mend(mutant: Mutant) -> None:
                 mutant.write(offset, seal(sector))
             elif sector.startswith(b"LABELONE"):
                 mutant.write(offset + 16, _lvm_crc(sector[20:]))
-            elif sector[4:20] == b" LVM2 x[5A%r0N*>":
-                mutant.write(offset, _lvm_crc(sector[4:]))
             elif sector[56:58] == b"\x53\xef":
                 whole = mutant.read(offset, 1020)
                 mutant.write(offset + 1020, struct.pack("<I", crc32c(whole) ^ 0xFFFFFFFF))
             else:
                 _mend_xfs(mutant, offset, sector)
+    for offset in mutant.seed.lvm_areas:
+        _mend_lvm(mutant, offset)
+
+
+def _mend_lvm(mutant: Mutant, offset: int) -> None:
+    """Seal the text of volume groups and the header of its area."""
+    place, length = struct.unpack("<QQ", mutant.read(offset + 40, 16))
+    if length <= 1 << 20 and offset + place + length <= mutant.size:
+        mutant.write(offset + 56, _lvm_crc(mutant.read(offset + place, length)))
+    mutant.write(offset, _lvm_crc(mutant.read(offset + 4, SECTOR - 4)))
 
 
 def _lvm_crc(data: bytes) -> bytes:
