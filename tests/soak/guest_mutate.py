@@ -32,11 +32,13 @@ _SIGNATURES = (
 
 @dataclass(frozen=True)
 class GuestSeed:
-    """A sound disk."""
+    """A sound disk, a file on it; damage goes only to the blocks in `focus`, if there are some."""
 
     name: str
     size: int
     blocks: dict[int, bytes]
+    file: str = "/passwords.txt"  # as the corpus has it
+    focus: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, name: str, path: Path) -> GuestSeed:
@@ -59,6 +61,7 @@ class GuestSeed:
         return [
             start + at
             for start, block in self.blocks.items()
+            if not self.focus or start in self.focus
             for at in range(0, BLOCK, SECTOR)
             if block[at : at + SECTOR].strip(block[at : at + 1])
         ]
@@ -66,6 +69,8 @@ class GuestSeed:
     @cached_property
     def structures(self) -> list[int]:
         """Offsets of the sectors that start as structures do, of ext's and btrfs's blocks too."""
+        if self.focus:
+            return self.sectors
         found = []
         for start in self.sectors:
             block = self.blocks[start - start % BLOCK]
@@ -161,8 +166,9 @@ def _point(mutant: Mutant, rng: random.Random) -> None:
     width = rng.choice((1, 2, 4, 8))
     within = rng.randrange(0, SECTOR, width)
     sectors = mutant.seed.structures
-    source, target = rng.choice(sectors), rng.choice(sectors)
-    mutant.write(target + within, mutant.read(source + within, width))
+    other = within if rng.random() < 0.5 else rng.randrange(0, SECTOR, width)
+    source, target = rng.choice(sectors) + other, rng.choice(sectors) + within
+    mutant.write(target, mutant.read(source, width))
 
 
 def _copy(mutant: Mutant, rng: random.Random) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.builders import KIB, MIB, mbr_sector
 from tests.corpus import CORPUS, unpack
-from tests.guest.volumes import DEBIAN, ROOT_ID
+from tests.guest.volumes import DEBIAN, ROOT_ID, ext4
 from tests.guests import windows
 from tests.hives import Typed, write_hive
 from tests.native.conftest import need
 from tests.native.ntfs_volumes import make_volume, mounted
-from tests.soak.guest_mutate import GuestSeed
+from tests.soak.guest_mutate import BLOCK, GuestSeed
 from vhdtool.guest.tree import Tree
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from vhdtool.guest.memory import MemoryHive
 
+_SYSTEM = "/Windows/System32/config/SYSTEM"
 _PACKAGE = "Package: {0}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.{1}\n\n"
 _PACKAGES = ("linux-image-6.1.0-1-cloud-amd64", "waagent", "cloud-init", "openssh-server", "grub2")
 LINUX = {
@@ -61,7 +63,14 @@ def guest_seeds(folder: Path) -> Iterator[GuestSeed]:
         yield _on_disk(name, kind, volume)
     yield _fat(folder, hives)
     if os.access("/dev/fuse", os.R_OK | os.W_OK) and os.geteuid() == 0:
-        yield _ntfs(folder, hives)
+        disk = _ntfs(folder, hives)
+        yield disk
+        yield _only_hives(disk, hives)
+    volume = folder / "ext4"
+    volume.write_bytes(
+        ext4(folder, {f"/Windows/System32/config/{name}": data for name, data in hives.items()})
+    )
+    yield _only_hives(_on_disk("ext4", 0x83, volume), hives)
     if CORPUS.is_dir():
         for path in sorted((CORPUS / "linux").glob("*/*.xz")):
             if "head1M" not in path.name and "gpt_" not in path.name:
@@ -125,7 +134,7 @@ def _fat(folder: Path, hives: dict[str, bytes]) -> GuestSeed:
         "EFI/BOOT/BOOTX64.EFI": windows.pe(windows.AMD64),
         "EFI/debian/grub.cfg": b"search.fs_uuid 1\n",
         "EFI/Microsoft/Boot/BCD": hives["BCD"],
-        "Windows/System32/config/SYSTEM": hives["SYSTEM"],
+        _SYSTEM.strip("/"): hives["SYSTEM"],
         **{f"EFI/many/a long name {number:03}.conf": b"x" * number for number in range(80)},
     }.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +164,13 @@ def _ntfs(folder: Path, hives: dict[str, bytes]) -> GuestSeed:
     return _on_disk("ntfs", 0x07, volume)
 
 
+def _only_hives(disk: GuestSeed, hives: dict[str, bytes]) -> GuestSeed:
+    """Return a disk on which hives alone are damaged: what they lie in is read."""
+    pieces = {data[at : at + BLOCK] for data in hives.values() for at in range(0, len(data), BLOCK)}
+    focus = frozenset(offset for offset, block in disk.blocks.items() if block in pieces)
+    return replace(disk, name=f"hives-{disk.name}", file=_SYSTEM, focus=focus)
+
+
 def _on_disk(name: str, kind: int, volume: Path) -> GuestSeed:
     """Put a volume into the one partition of a disk, 1 MiB from its start."""
     seed = GuestSeed.of(name, volume)
@@ -162,7 +178,8 @@ def _on_disk(name: str, kind: int, volume: Path) -> GuestSeed:
     blocks = {offset + MIB: block for offset, block in seed.blocks.items()}
     sector = mbr_sector([(kind, 2 * KIB, seed.size // 512)], active=0)
     blocks[0] = sector.ljust(4 * KIB, b"\0")
-    return GuestSeed(f"{name}.raw", seed.size + 2 * MIB, blocks)
+    file = "/etc/passwd" if kind == 0x83 else _SYSTEM
+    return GuestSeed(f"{name}.raw", seed.size + 2 * MIB, blocks, file)
 
 
 def _run(name: str, *arguments: str) -> None:
