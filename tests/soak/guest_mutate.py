@@ -138,7 +138,7 @@ def mutate_guest(seed: GuestSeed, number: int) -> Mutant:
     if rng.random() < 0.05:
         mutant.size -= min(mutant.size, rng.choice((SECTOR, 1 << 20, rng.randrange(seed.size))))
     if rng.random() < 0.75:
-        _mend(mutant)
+        mend(mutant)
     return mutant
 
 
@@ -177,7 +177,7 @@ def _copy(mutant: Mutant, rng: random.Random) -> None:
     mutant.write(target, mutant.read(source, length))
 
 
-def _mend(mutant: Mutant) -> None:
+def mend(mutant: Mutant) -> None:
     """Make the checksums right of what was changed: of btrfs, XFS, ext, LVM and hives."""
     for start in sorted(mutant.blocks):
         _mend_btrfs(mutant, start)

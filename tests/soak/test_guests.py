@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.soak.forkserver import ForkServer
-from tests.soak.guest_mutate import GuestSeed, mutate_guest
+from tests.soak.guest_mutate import GuestSeed, Mutant, mend, mutate_guest
 from tests.soak.guest_seeds import guest_seeds
 from tests.soak.test_mutants import MUTANTS, SECONDS, SHARDS, complaint
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # What the worker says of itself when it had to be stopped, or a reader of ours gave up.
 ENDS = ("bug in vhdtool", "was ended by signal", "ended with status", "makes no sense")
 BOUNDS = ("took longer than", "needed more than", "nested too deeply")
+# Seeds whose file systems have checksums wherever they can.
+SEALED = ("ext4.raw", "xfs-crc1.raw", "btrfs.raw", "ntfs.raw", "xfs.raw")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
@@ -64,3 +66,13 @@ def test_damaged_guests_end_with_a_status_in_bounds(
             failures += [f"mutant {number} of {seed.name}, {problem}" for problem in problems]
             path.unlink()
     assert not failures, "\n".join(failures)
+
+
+@pytest.mark.soak
+def test_mending_leaves_checksums_that_are_right(guests: list[GuestSeed]) -> None:
+    """The mutants' makers agree with the systems' own tools, or nothing damaged would be read."""
+    for seed in guests:
+        if seed.name in SEALED:
+            mutant = Mutant(seed, seed.size, dict(seed.blocks))
+            mend(mutant)
+            assert mutant.blocks == seed.blocks, seed.name
