@@ -43,7 +43,7 @@ def campaign(server: ForkServer, path: Path, file: str) -> Iterator[str]:
         problem = complaint(outcome)
         said = [word for word in (*ENDS, *BOUNDS) if word in outcome.output]
         if problem is None and said:
-            problem = f"said that it {said[0]}"
+            problem = f"said: {said[0]}"
         if problem is None and argv[0] != "cat" and CONTROL.search(outcome.output):
             problem = "printed control characters"
         if problem is not None:
