@@ -118,6 +118,12 @@ def grown(folder: Path) -> Path:
     return fixed(folder, PIECES, size=SIZE + MIB)
 
 
+def codes(path: Path) -> set[str]:
+    """Return the rules with findings, without the two that miss a system on disks without one."""
+    report = vhdtool.check(path, ignore=["DSK144", "GEN201"])
+    return {found.rule.code for found in report.findings}
+
+
 @pytest.mark.parametrize(
     ("code", "make"),
     [
@@ -153,7 +159,7 @@ def test_convert_does_what_the_rule_says(
     assert hits(source, code)
     target = tmp_path / "fixed.vhd"
     convert(source, target, align=20 * MIB if code == "VHD036" else None)
-    assert vhdtool.check(target).findings == ()
+    assert codes(target) == set()
 
 
 @pytest.mark.parametrize(
@@ -178,7 +184,7 @@ def test_repair_does_what_the_rule_says(
     repair.apply(repair.plan(path))
     assert hits(path, code) == []
     # It stays dynamic, and a disk that was grown says so.
-    left = {found.rule.code for found in vhdtool.check(path).findings}
+    left = codes(path)
     assert left <= {"VHD003", "VHD018"}
 
 

@@ -71,11 +71,14 @@ def _child(argv: list[str], output: int) -> None:
     for descriptor in (1, 2):
         os.dup2(output, descriptor)
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    from tests.soak import walk
     from vhdtool.__main__ import main
 
     sys.argv = ["vhdtool", *argv]
     status = 70
     try:
+        if argv[0] == "walk":
+            sys.exit(walk.main(argv[1]))
         main()
         status = 0
     except SystemExit as end:
@@ -120,9 +123,14 @@ def _serve(request: dict[str, Any]) -> dict[str, Any]:
 
 def _main() -> None:
     # Everything that a command imports is loaded once, before the first fork.
-    for module in ("check", "info", "map", "convert", "compare", "repair"):
-        __import__(f"vhdtool.cli.{module}")
-    __import__("vhdtool.__main__")
+    from vhdtool.cli.app import COMMANDS
+    from vhdtool.rules.registry import rules
+
+    for command in COMMANDS:
+        __import__(f"vhdtool.cli.{command}")
+    for module in ("vhdtool.__main__", "vhdtool.rules.inside", "tests.soak.walk"):
+        __import__(module)
+    rules()
     os.environ.pop("VHDTOOL_DEBUG", None)
     for line in sys.stdin:
         print(json.dumps(_serve(json.loads(line))), flush=True)

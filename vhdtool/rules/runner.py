@@ -104,7 +104,9 @@ def check_facts(
     image: Image | None = None,
     limits: Limits | None = None,
 ) -> Report:
-    """Run rules (default: all) over facts; a rule that crashes is reported, never silent.
+    """Run rules (default: all) over facts, for profiles as in `check`.
+
+    A rule that crashes is reported, never silent.
 
     Args:
         facts: What rules of the container and of the partitions look at.
