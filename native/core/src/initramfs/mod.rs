@@ -7,6 +7,7 @@
 mod cpio;
 mod lz4;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use crate::error::{Error, Result};
