@@ -194,12 +194,12 @@ def test_archives_are_listed(pack: object) -> None:
     [
         "cat",
         "gzip -9",
-        "xz --check=crc32",
-        "lzma",
+        "xz -1 --check=crc32",
+        "lzma -1",
         "bzip2",
         "zstd -1",
-        "zstd -19 -T0",
-        "zstd --ultra -22 --long=27",
+        "zstd -9 -T0",
+        "zstd --long=27",
         "lz4 -l",
         "lz4 -l -9",
     ],
@@ -212,7 +212,7 @@ def test_archives_of_cpio_itself_are_listed(tmp_path: Path, command: str) -> Non
     (tmp_path / "lib" / "hv_vmbus.ko").write_bytes(b"x" * 12345)
     (tmp_path / "lib" / "random.ko").write_bytes(random.Random(0).randbytes(9 << 20))
     names = ["lib", "lib/hv_vmbus.ko", "lib/random.ko"]
-    for kind in ("newc", "crc"):
+    for kind in ("newc", "crc") if command == "cat" else ("newc",):
         archive = subprocess.run(
             ["cpio", "-o", "-H", kind],
             cwd=tmp_path,
