@@ -462,6 +462,18 @@ class Hive:
     def modified(self, node: int) -> int:
         """Return when a key was last written, in seconds since 1970-01-01 UTC."""
 
+def initramfs_names(data: bytes) -> list[bytes]:
+    """Return the names in an initial RAM disk, of all its archives in their order, as stored.
+
+    Archives are cpio (newc, crc), plain or compressed with gzip, xz, LZMA, bzip2, zstd or LZ4 in
+    legacy frames. Names only are kept in memory.
+
+    Raises:
+        CorruptImage: A part is damaged, cut off or no archive.
+        UnsupportedImage: A part is compressed with LZO; or there are more than 512 MiB unpacked,
+            200 000 names, 64 MiB of names, or 128 archives and compressed parts.
+    """
+
 def lvm_volumes(disks: list[Disk]) -> list[tuple[str, str, Disk | None, str]]:
     """Return volume group, name, bytes and note of each LVM2 logical volume on these volumes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
 import shutil
 import struct
 import subprocess
@@ -123,20 +124,38 @@ def test_systemd_boot_takes_the_default_of_its_settings() -> None:
     assert boot.command_line.last("x") == "old-1"
 
 
-def test_a_unified_kernel_has_its_command_line_in_a_section() -> None:
-    sections = {".cmdline": b"root=UUID=1 quiet\0", ".linux": b"kernel", ".uname": b"6.9.1"}
+def unified(**sections: bytes) -> bytes:
+    """Return a unified kernel image."""
     head = bytearray(pe())
     struct.pack_into("<H", head, 64 + 6, len(sections))
     body, table = b"", b""
     start = len(head) + 40 * len(sections)
     for name, data in sections.items():
-        table += name.encode().ljust(8, b"\0")
+        table += f".{name}".encode().ljust(8, b"\0")
         table += struct.pack("<IIII", len(data), 0, len(data), start + len(body)).ljust(32, b"\0")
         body += data
-    boot = guest({"/efi/EFI/Linux/arch.efi": bytes(head) + table + body}).boot
+    return bytes(head) + table + body
+
+
+UNIFIED = "/efi/EFI/Linux/arch.efi"
+
+
+def test_a_unified_kernel_has_its_command_line_in_a_section() -> None:
+    image = unified(cmdline=b"root=UUID=1 quiet\0", linux=b"kernel", uname=b"6.9.1")
+    boot = guest({UNIFIED: image}).boot
     assert boot is not None
     assert boot.command_line.words == ("root=UUID=1", "quiet")
     assert boot.kernel_version == "6.9.1"
+
+
+def test_a_unified_kernel_has_its_initial_ram_disk_in_a_section() -> None:
+    packed = gzip.compress(cpio("lib/hv_vmbus.ko"))
+    image = unified(linux=b"kernel", initrd=packed)
+    assert guest({UNIFIED: image}).initramfs == (UNIFIED, frozenset({"hv_vmbus"}))
+    assert guest({UNIFIED: unified(linux=b"kernel")}).initramfs is None
+    for damaged in (image[:-1], unified(linux=b"kernel", initrd=packed[:-1])):
+        with pytest.raises(GuestError):
+            _ = guest({UNIFIED: damaged}).initramfs
 
 
 def test_the_old_grub_is_read() -> None:
@@ -170,16 +189,42 @@ def test_archives_are_listed(pack: object) -> None:
     assert initramfs_names(data) == ["early", "a", "b/c.ko", "d"]
 
 
-def test_archives_of_cpio_itself_are_listed(tmp_path: Path) -> None:
-    if shutil.which("cpio") is None:
-        pytest.skip("needs cpio")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cat",
+        "gzip -9",
+        "xz -1 --check=crc32",
+        "lzma -1",
+        "bzip2",
+        "zstd -1",
+        "zstd -9 -T0",
+        "zstd --long=27",
+        "lz4 -l",
+        "lz4 -l -9",
+    ],
+)
+def test_archives_of_cpio_itself_are_listed(tmp_path: Path, command: str) -> None:
+    for tool in ("cpio", command.split()[0]):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "hv_vmbus.ko").write_bytes(b"x" * 12345)
-    names = b"lib\nlib/hv_vmbus.ko\n"
-    done = subprocess.run(
-        ["cpio", "-o", "-H", "newc"], cwd=tmp_path, input=names, capture_output=True, check=True
-    )
-    assert initramfs_names(done.stdout) == ["lib", "lib/hv_vmbus.ko"]
+    (tmp_path / "lib" / "random.ko").write_bytes(random.Random(0).randbytes(9 << 20))
+    names = ["lib", "lib/hv_vmbus.ko", "lib/random.ko"]
+    for kind in ("newc", "crc") if command == "cat" else ("newc",):
+        archive = subprocess.run(
+            ["cpio", "-o", "-H", kind],
+            cwd=tmp_path,
+            input="\n".join(names).encode(),
+            capture_output=True,
+            check=True,
+        ).stdout
+        done = subprocess.run(command.split(), input=archive, capture_output=True, check=True)
+        early = cpio("kernel/x86/microcode") + bytes(512)
+        assert initramfs_names(done.stdout) == names
+        assert initramfs_names(early + done.stdout) == ["kernel/x86/microcode", *names]
+        assert initramfs_names(done.stdout[:-1000]) is None
 
 
 @pytest.mark.parametrize(
@@ -187,6 +232,7 @@ def test_archives_of_cpio_itself_are_listed(tmp_path: Path) -> None:
     [
         b"\x28\xb5\x2f\xfd zstd",
         b"\x02\x21\x4c\x18 lz4",
+        b"\x89LZO\0\r\n\x1a\n",
         gzip.compress(cpio("a"))[:-20],
         b"\x1f\x8b damaged",
         cpio("a")[:100],

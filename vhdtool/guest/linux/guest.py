@@ -16,6 +16,7 @@ from vhdtool.guest.linux import (
     fstab,
     grub,
     kernels,
+    loaders,
     network,
     packages,
     release,
@@ -219,8 +220,11 @@ class LinuxGuest:
             if path is None:
                 raise GuestError(f"the initial RAM disk {named} is not there")
             if self.boot.loader == "unified kernel":
-                raise GuestError(f"the initial RAM disk in {path} is not read")
-            data = self.files.read(path, _MOST_INITRAMFS) or b""
+                data = loaders.unified_initrd(self.files, path, _MOST_INITRAMFS)
+                if data is None:
+                    return None
+            else:
+                data = self.files.read(path, _MOST_INITRAMFS) or b""
             names = initramfs_names(data)
             if names is None:
                 raise GuestError(f"{path} is damaged, or compressed in a way that is not read")

@@ -92,6 +92,23 @@ def read_unified_kernel(files: Files) -> MenuEntry | None:
     return None
 
 
+def unified_initrd(files: Files, path: str, most: int) -> bytes | None:
+    """Return the initial RAM disk in a unified kernel image; None where it has none.
+
+    Raises:
+        GuestError: It has more than `most` bytes, or is cut off.
+    """
+    section = pe_sections(files, path).get(".initrd")
+    place = files.tree.find(path)
+    if section is None or place is None:
+        return None
+    offset, length = section
+    data = place.filesystem.read_at(place.node, offset, length) if length <= most else b""
+    if len(data) < length:
+        raise GuestError(f"{path}: the section .initrd has {length} bytes, {len(data)} are read")
+    return data
+
+
 def pe_sections(files: Files, path: str) -> dict[str, tuple[int, int]]:
     """Return the sections of a PE file: offset and length in bytes; empty of another file."""
     place = files.tree.find(path)
