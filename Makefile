@@ -19,7 +19,7 @@ TEST_TOOLS := $(DEMO_TOOLS) qemu-img=qemu-utils sgdisk=gdisk xz=xz-utils zstd=zs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-rust test-python lint fmt soak fuzz bench clean demo-tools test-tools
+.PHONY: help setup demo test test-rust test-python lint fmt soak fuzz bench rules clean demo-tools test-tools
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ fuzz: $(STAMPS)/cargo-fuzz ## every fuzz target for FUZZ_SECONDS=60
 bench: test-tools $(STAMPS)/native $(STAMPS)/dev ## time vhdtool beside qemu-img and print ratios
 	$(BIN)/python -m pytest -q -o testpaths=benchmarks --benchmark-columns=min,median,rounds benchmarks
 	$(BIN)/python -m benchmarks.ratios $(BENCH_ARGS)
+
+rules: $(STAMPS)/native ## write RULES.md, the table of all rules
+	@fixtures/rules-table $(CURDIR)/$(BIN)/vhdtool >RULES.md
 
 demo-tools:
 	@fixtures/need-tools $(DEMO_TOOLS)
