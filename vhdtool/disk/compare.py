@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vhdtool import _native
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.errors import CorruptImage, UnsupportedImage
-from vhdtool.text import printable
+from vhdtool.text import is_utf8, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +108,10 @@ def open_with_libvhdi(image: Image) -> _native.Disk:
 def _open_file(pyvhdi: Any, path: Path) -> Any:
     file = pyvhdi.file()
     try:
-        file.open(str(path))
+        if is_utf8(path):
+            file.open(str(path))
+        else:
+            file.open_file_object(path.open("rb"))
     except OSError as error:
         raise CorruptImage(
             "image", actual=f"libvhdi says: {printable(str(error))}", path=path
