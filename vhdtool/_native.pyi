@@ -352,9 +352,13 @@ def copy_stream(
     output: Output,
     *,
     limit: int | None = None,
+    total: int | None = None,
     digests: bool = False,
 ) -> CopyStats:
-    """Write a stream sparsely from offset 0; `size` is its length. Past `limit` it is an error."""
+    """Write a stream sparsely from offset 0; the result's `size` is its length.
+
+    More than `limit` bytes are an error; `total`, if it is known, becomes the job's.
+    """
 
 def verify(job: Job, disk: Disk, digests: Digests) -> int | None:
     """Read a disk and return the offset of the first chunk that is not what was copied, or None."""

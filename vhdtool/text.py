@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from os import PathLike
+
 
 def printable(text: str) -> str:
     r"""Escape what could act on a terminal or hide: control, format and surrogate characters.
@@ -14,6 +19,15 @@ def printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else _escape(character) for character in text
     )
+
+
+def is_utf8(name: str | PathLike[str]) -> bool:
+    """Whether a file's name is text that every library takes."""
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _escape(character: str) -> str:

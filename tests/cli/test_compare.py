@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,6 +78,14 @@ def test_a_second_reader_sees_the_same_disk(
     done = vhdtool("compare", "--with", "pyvhdi", images[name])
     assert done.status == 0, done.err
     assert vhdtool("compare", "--with", "pyvhdi", images["fixed"], images[name]).status == 0
+
+
+def test_a_second_reader_takes_names_that_are_no_text(
+    vhdtool: Command, images: dict[str, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyvhdi", reason="libvhdi-python is not installed")
+    path = images["fixed"].rename(tmp_path / os.fsdecode(b"\xff.vhd"))
+    assert vhdtool("compare", "--with", "pyvhdi", path).status == 0
 
 
 def test_a_second_reader_that_is_missing_is_told(

@@ -136,6 +136,16 @@ def test_progress_as_json_lines_ends_with_the_end(
     assert lines[-1]["done_bytes"] == lines[-1]["total_bytes"] == SIZE
 
 
+def test_the_size_of_a_stream_lets_progress_say_how_much_is_left(
+    process: Process, raw: Path, tmp_path: Path
+) -> None:
+    with raw.open("rb") as stream:
+        words = ["--progress", "json", "--size", "4MiB", "-", tmp_path / "out.vhd"]
+        done = process("convert", *words, stdin=stream)
+    last = json.loads(done.stderr.splitlines()[-1])
+    assert (last["done_bytes"], last["total_bytes"]) == (SIZE, SIZE)
+
+
 def eager(raw: Path, out: Path) -> list[str]:
     """Return a command that shows progress from the first moment on."""
     code = (

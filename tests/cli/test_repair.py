@@ -88,6 +88,13 @@ def test_a_format_that_is_not_read_gets_no_false_advice(vhdtool: Command, tmp_pa
     assert "qemu-img convert -f vdi" in done.err
 
 
+@pytest.mark.parametrize("words", [("--dry-run",), ("-o", "copy.vhd")])
+def test_undo_stands_alone(vhdtool: Command, damaged: Path, words: tuple[str, ...]) -> None:
+    done = vhdtool("repair", "--undo", *words, damaged)
+    assert done.status == 2
+    assert "exclude each other" in done.err
+
+
 def test_unknown_damage_is_status_3_and_named(vhdtool: Command, good: Path) -> None:
     patch(good, -SECTOR + 12, b"\xff\xff\xff\xff\xff")
     before = good.read_bytes()

@@ -47,9 +47,10 @@ def test_vmdk_is_read(tmp_path: Path, qemu_img: str, subformat: str) -> None:
         assert sum(extent.length for extent in image.extents()) == SIZE
 
 
-def test_renamed_vmdk_is_read(tmp_path: Path, qemu_img: str) -> None:
+@pytest.mark.parametrize("name", [b"renamed.vhd", b"no text \xff.vmdk"])
+def test_renamed_vmdk_is_read(tmp_path: Path, qemu_img: str, name: bytes) -> None:
     pytest.importorskip("pyvmdk")
-    path = make(tmp_path, qemu_img, "disk.vmdk", "vmdk").rename(tmp_path / "renamed.vhd")
+    path = make(tmp_path, qemu_img, "disk.vmdk", "vmdk").rename(tmp_path / os.fsdecode(name))
     with open_image(path) as image:
         assert image.read_at(0, SIZE) == EXPECTED
 

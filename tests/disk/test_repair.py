@@ -293,6 +293,13 @@ def test_a_damaged_primary_gpt_of_a_raw_disk_is_made_from_the_backup(tmp_path: P
     assert path.read_bytes() == good
 
 
+def test_a_dynamic_disk_of_no_whole_mib_is_told(tmp_path: Path) -> None:
+    path = write_vhd(tmp_path / "a.vhd", SIZE + SECTOR, {0: pattern(SECTOR)}).path
+    planned = repair.plan(path)
+    assert planned.changes == ()
+    assert planned.remaining == ("virtual size stays 8389120 bytes (8.00049 MiB), no whole MiB",)
+
+
 def test_what_cannot_be_mended_is_told(fixed: Path) -> None:
     patch(fixed, SECTOR + 16, bytes(4))
     patch(fixed, SIZE - SECTOR + 16, bytes(4))

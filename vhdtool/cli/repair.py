@@ -24,8 +24,9 @@ Examples:
 
 Mended are: a footer from its copy or the reverse; wrong checksums where the other fields are
 plausible; bytes after the footer; a missing footer; footers of 511 bytes; on fixed and raw disks
-a GPT backup (or primary) and, on fixed disks, a size that is no whole number of MiB. Damage of
-other kinds is refused with exit status 3. Exit status 1: something stays wrong.
+a GPT backup (or primary) and, on fixed disks, a size that is no whole number of MiB; of dynamic
+disks `vhdtool convert` writes grown ones. Damage of other kinds is refused with exit status 3.
+Exit status 1: something stays wrong.
 
 While an image is mended in place, DISK.vhdtool-journal lies beside it. After an interruption
 run `repair` again to complete it, or with --undo to take it back."""
@@ -49,6 +50,11 @@ def run(
     """Mend an image where it is damaged in a way that is understood."""
     from vhdtool.disk.journal import find_journal, require_settled
 
+    if undo and (dry_run or output is not None):
+        raise ConfigError(
+            f"--undo and {'--dry-run' if dry_run else '--output'} exclude each other",
+            hint="--undo takes back what an interrupted repair changed in place",
+        )
     journal = find_journal(image)
     if undo:
         return _undo(image, journal)
@@ -67,7 +73,8 @@ def run(
     elif not planned.changes:
         if output is not None:
             raise ConfigError(f"{image}: there is nothing to mend, so no copy was written")
-        print("nothing to mend")
+        if not planned.remaining:
+            print("nothing to mend")
     for sentence in planned.remaining:
         say(f"not mended: {sentence}")
     return 1 if planned.remaining else 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from vhdtool import _native
 from vhdtool.disk.facts import ImageFormat
 from vhdtool.errors import CorruptImage, UnsupportedImage
-from vhdtool.text import printable
+from vhdtool.text import is_utf8, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,9 +66,10 @@ def compare(
 class LibvhdiReader:
     """An image as libvhdi reads it. The library has one position: reads take turns."""
 
-    def __init__(self, files: list[Any]) -> None:
-        """Keep opened files, the child first."""
+    def __init__(self, files: list[Any], streams: list[IO[bytes]]) -> None:
+        """Keep opened files, the child first, and the streams that some of them read."""
         self._files = files
+        self._streams = streams
         self._lock = threading.Lock()
         self.size: int = files[0].get_media_size()
 
@@ -77,6 +78,11 @@ class LibvhdiReader:
         with self._lock:
             data: bytes = self._files[0].read_buffer_at_offset(length, offset)
         return data
+
+    def __del__(self) -> None:
+        """Close the files when the disk that reads them goes away."""
+        for file in (*self._files, *self._streams):
+            file.close()
 
 
 def open_with_libvhdi(image: Image) -> _native.Disk:
@@ -93,22 +99,27 @@ def open_with_libvhdi(image: Image) -> _native.Disk:
             "the second reader libvhdi is not installed", hint="pip install 'vhdtool[pyvhdi]'"
         ) from error
     files: list[Any] = []
+    streams: list[IO[bytes]] = []
     link: Image | None = image
     while link is not None:
         if link.format not in _READ_BY_LIBVHDI:
             raise UnsupportedImage(f"{link.path} is {link.format}: libvhdi reads VHD and VHDX")
-        files.append(_open_file(pyvhdi, link.path))
+        files.append(_open_file(pyvhdi, link.path, streams))
         if len(files) > 1:
             files[-2].set_parent(files[-1])
         link = link.parent
-    reader = LibvhdiReader(files)
+    reader = LibvhdiReader(files, streams)
     return _native.Disk.reader(reader, reader.size)
 
 
-def _open_file(pyvhdi: Any, path: Path) -> Any:
+def _open_file(pyvhdi: Any, path: Path, streams: list[IO[bytes]]) -> Any:
     file = pyvhdi.file()
     try:
-        file.open(str(path))
+        if is_utf8(path):
+            file.open(str(path))
+        else:
+            streams.append(path.open("rb"))
+            file.open_file_object(streams[-1])
     except OSError as error:
         raise CorruptImage(
             "image", actual=f"libvhdi says: {printable(str(error))}", path=path

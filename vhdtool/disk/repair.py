@@ -94,10 +94,11 @@ def _mend_disk(edits: Edits, footer: Footer | None) -> tuple[str, ...]:
     """Mend what lies on a disk that is stored as it is; return what stays wrong."""
     if footer is None:
         return _mend_table(edits, edits.size)
+    size = footer.current_size
     if footer.disk_type != DiskType.FIXED:
         # Its sectors lie in blocks that may have to be allocated: convert does that better.
-        return ()
-    size = footer.current_size
+        aligned = size % MIB == 0
+        return () if aligned else (f"virtual size stays {human_size(size)}, no whole MiB",)
     if size % MIB == 0:
         return _mend_table(edits, size)
     return _grow(edits, footer, align_up(size, MIB))

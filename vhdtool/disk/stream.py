@@ -90,10 +90,13 @@ def _copy(
     job: _native.Job,
     limit: int,
     *,
+    total: int | None = None,
     digests: bool = False,
 ) -> _native.CopyStats:
     try:
-        stats = _native.copy_stream(job, stream, output, limit=limit + _SURPLUS, digests=digests)
+        stats = _native.copy_stream(
+            job, stream, output, limit=limit + _SURPLUS, total=total, digests=digests
+        )
     except ValueError as error:
         raise UnsupportedImage(
             name, actual="it goes on", expected=f"a disk of at most {human_size(limit)}"
@@ -129,7 +132,7 @@ def _pass_through(
     """Write a raw disk or fixed VHD as it comes; the footer is known only at the end."""
     request.footer(request.size_for(size or 1))
     with writing(destination, job) as output:
-        stats = _copy(stream, name, output, job, limit, digests=request.verify)
+        stats = _copy(stream, name, output, job, limit, total=size, digests=request.verify)
         require_copied(output.disk(0, stats.size) if request.verify else None, stats, job)
         source_size = _data_size(output.file(), name)
         _require_size(name, source_size, size)

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from vhdtool import _native
 from vhdtool.errors import CorruptImage, UnsupportedImage
-from vhdtool.text import printable
+from vhdtool.text import is_utf8, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,20 +63,26 @@ def open_vmdk(path: Path, file: _native.File) -> _native.Disk:
     handle = pyvmdk.handle()
     files: list[IO[bytes]] = []
     try:
-        handle.open(str(path))
+        if is_utf8(path):
+            handle.open(str(path))
+        else:
+            files.append(path.open("rb"))
+            handle.open_file_object(files[0])
         _check_stands_alone(handle)
+        extents = []
         for name in _extent_paths(handle, path):
             _native.Grains.open(_native.File(name))
-            files.append(name.open("rb"))
-        handle.open_extent_data_files_as_file_objects(files)
+            extents.append(name.open("rb"))
+            files.append(extents[-1])
+        handle.open_extent_data_files_as_file_objects(extents)
         reader = VmdkReader(handle, files)
-    except OSError as error:
-        for extent in files:
-            extent.close()
-        if error.errno is not None:
+    except (OSError, RuntimeError, ValueError) as error:
+        for opened in files:
+            opened.close()
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         raise CorruptImage("VMDK", actual=f"libvmdk says: {printable(str(error))}") from error
-    if grains is None or len(files) != 1:
+    if grains is None or len(extents) != 1:
         return _native.Disk.reader(reader, reader.size)
     if reader.size > grains.capacity:
         raise CorruptImage(

@@ -87,7 +87,8 @@ impl File {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
-            self.metadata().ok().and_then(|metadata| metadata.blocks().checked_mul(512))
+            let of_file = self.metadata().ok().filter(fs::Metadata::is_file);
+            of_file.and_then(|metadata| metadata.blocks().checked_mul(512))
         }
         #[cfg(not(unix))]
         None

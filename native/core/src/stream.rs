@@ -166,14 +166,17 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Writes a stream sparsely from the start of `output`; [`Stats::size`] is its length.
+///
+/// More than `limit` bytes are an error; `total`, where it is known, is for those who watch.
 pub fn copy_stream(
     job: &Job,
     stream: &mut Stream,
     output: &Output,
     limit: Option<u64>,
+    total: Option<u64>,
     with_digests: bool,
 ) -> Result<Stats> {
-    job.start(None);
+    job.start(total);
     let writers = default_threads();
     let writer = Writer::new(output, 0);
     let digests = with_digests.then(Digests::default);

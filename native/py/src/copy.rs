@@ -189,18 +189,19 @@ impl Stream {
 }
 
 #[pyfunction]
-#[pyo3(signature = (job, stream, output, *, limit = None, digests = false))]
+#[pyo3(signature = (job, stream, output, *, limit = None, total = None, digests = false))]
 pub fn copy_stream(
     py: Python<'_>,
     job: &Job,
     stream: &Stream,
     output: &Output,
     limit: Option<u64>,
+    total: Option<u64>,
     digests: bool,
 ) -> PyResult<CopyStats> {
     let copied = py.detach(|| {
         let mut stream = stream.0.lock().unwrap_or_else(PoisonError::into_inner);
-        stream::copy_stream(&job.0, &mut stream, &output.0, limit, digests)
+        stream::copy_stream(&job.0, &mut stream, &output.0, limit, total, digests)
     });
     stats(py, copied.map_err(to_python)?)
 }
