@@ -118,6 +118,9 @@ def test_a_missing_hive_is_none_and_a_huge_one_is_refused() -> None:
     filesystem.folder("/Folder")
     assert open_hive(tree, "/Folder") is None
 
+    with pytest.raises(GuestError, match=r"^/SYSTEM: "):
+        open_hive(tree, "/SYSTEM")
+
     class Huge(MemoryFileSystem):
         def stat(self, node: int):  # type: ignore[no-untyped-def]
             from dataclasses import replace

@@ -25,9 +25,10 @@ CATALOGUE += [f"DSK{number}" for number in range(101, 146)]
 CATALOGUE += [f"GEN{number}" for number in range(201, 221)]
 CATALOGUE += [f"LNX{number}" for number in range(300, 400)]
 CATALOGUE += [f"LGN{number}" for number in range(301, 354)]
-# Those of Linux; Windows's are said with its other rules.
-_WINDOWS_ONLY = (619, 620, 621, 622, 631, 632, 635)
-CATALOGUE += [f"MKT{number}" for number in range(601, 640) if number not in _WINDOWS_ONLY]
+CATALOGUE += [f"WIN{number}" for number in range(401, 468)]
+CATALOGUE += [f"WGN{number}" for number in range(401, 431)]
+CATALOGUE += [f"ROL{number}" for number in range(501, 525)]
+CATALOGUE += [f"MKT{number}" for number in range(601, 640)]
 TEXT = "\n".join(f"## {heading}\nText." for heading in registry.HEADINGS)
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import Signature
 from vhdtool.guest.linux.fstab import device_tag
-from vhdtool.guest.linux.guest import Device
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vhdtool.disk.facts import Partition, PartitionFacts
+    from vhdtool.guest.linux.guest import Device
     from vhdtool.guest.volumes import DiskVolume
 
 # The first disk; another letter or number is another disk.
@@ -57,6 +57,9 @@ def find_volume(name: str, volumes: Iterable[NamedVolume]) -> DiskVolume | None:
 
 
 def _device(volume: DiskVolume, layout: PartitionFacts) -> Device:
+    # The model of Linux guests is large, and loaded only where there is one.
+    from vhdtool.guest.linux.guest import Device
+
     partition, filesystem = volume.partition, volume.filesystem
     known = None if filesystem is None else filesystem.volume
     kind = "swap" if volume.signature is Signature.SWAP else str(volume.signature or "")

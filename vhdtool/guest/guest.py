@@ -74,6 +74,7 @@ class Guest:
         """The model of a Windows system, None of any other."""
         if self.kind is not SystemKind.WINDOWS or self.tree is None:
             return None
+        from vhdtool.guest.windows.boot import partition_ids
         from vhdtool.guest.windows.guest import WindowsGuest
 
         volumes = {
@@ -81,7 +82,9 @@ class Guest:
             for volume in (self.efi_system, self.active)
             if volume is not None and volume.filesystem is not None
         }
-        return WindowsGuest(self.tree, system_volumes=volumes)
+        return WindowsGuest(
+            self.tree, system_volumes=volumes, partitions=partition_ids(self.layout)
+        )
 
     @property
     def system(self) -> System | None:
@@ -168,6 +171,8 @@ def _volume_gaps(volume: DiskVolume) -> list[str]:
     """Say what was not read of a volume that holds a file system that is read."""
     if volume.is_damaged:
         return [f"{volume.name} ({volume.signature}) cannot be read: {volume.reason}"]
+    if volume.disk is None and volume.problem is not None:
+        return [f"{volume.name} cannot be read: {volume.problem}"]
     if volume.filesystem is None:
         return []
     return [f"{volume.name}: {note}" for note in volume.filesystem.volume.notes]

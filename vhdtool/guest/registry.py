@@ -302,7 +302,10 @@ def open_hive(tree: Tree, path: str) -> Hive | None:
     if data is None:
         return None
     logs = [tree.read(path + suffix, HIVE_LIMIT) for suffix in LOG_SUFFIXES]
-    return NativeHive(data, [log for log in logs if log])
+    try:
+        return NativeHive(data, [log for log in logs if log])
+    except GuestError as error:
+        raise GuestError(f"{path}: {error}") from error
 
 
 def _utf16(data: bytes) -> str:

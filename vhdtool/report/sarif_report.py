@@ -90,7 +90,7 @@ def _rule(rule: Rule) -> Json:
         },
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": {
-            "tags": [_FAMILIES[rule.code[:3]], *sorted(rule.profiles)],
+            "tags": list(dict.fromkeys((_FAMILIES[rule.code[:3]], *sorted(rule.profiles)))),
             "problem.severity": _PROBLEM_SEVERITIES[rule.severity],
         },
     }

@@ -36,6 +36,7 @@ _MODULES = (
     "disk.sizes",
     "disk.marketplace",
     "disk.volumes",
+    "disk.recovery",
     "guest.state",
     "guest.leftovers",
     "guest.architecture",
@@ -57,7 +58,7 @@ _MODULES = (
     "linux.system",
     "linux.traces",
     "linux.verdicts",
-    "windows.clock",
+    "windows.settings",
     "windows.services",
     "windows.network",
     "windows.drivers",
@@ -171,7 +172,16 @@ def _codes(selector: str, known: dict[str, Rule]) -> set[str]:
         from difflib import get_close_matches
 
         words = [*known, *(candidate.name for candidate in known.values())]
-        close = get_close_matches(selector, words) or get_close_matches(selector.upper(), words)
+        close = get_close_matches(selector, words) or sorted(
+            get_close_matches(selector.upper(), words, n=len(words)),
+            key=lambda word: _shared_beginning(word, selector.upper()),
+            reverse=True,
+        )
         hint = f"did you mean {close[0]}?" if close else "`vhdtool rule --all` lists the rules"
         raise ConfigError(f"no rule is called {selector!r}", hint=hint)
     return fitting
+
+
+def _shared_beginning(one: str, other: str) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

@@ -9,7 +9,6 @@ from vhdtool.disk.collect import collect_opened
 from vhdtool.errors import VhdtoolError
 from vhdtool.guest.systems import SystemKind
 from vhdtool.rules.disk.purpose import boots_by_bios, efi_system_partitions, has_gpt, has_grub
-from vhdtool.rules.inside import look_inside
 from vhdtool.rules.model import (
     DiskLocation,
     FileLocation,
@@ -122,6 +121,8 @@ def check_facts(
 
     inside = None
     if image is not None and facts.layout is not None:
+        from vhdtool.rules.inside import look_inside
+
         inside = look_inside(image, facts.layout, chosen_rules, profiles_of, limits)
     chosen = profiles_of(None if inside is None else inside.kind)
     findings, failures = run_rules(

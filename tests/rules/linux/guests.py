@@ -57,7 +57,9 @@ VERSION = "6.1.0-1-cloud-amd64"
 
 def memory(files: Files) -> MemoryFileSystem:
     filesystem = MemoryFileSystem()
-    for path, data in files.items():
+    merged = tuple(f"/{name}/" for name in ("bin", "sbin", "lib") if f"/{name}" in files)
+    for name, data in files.items():
+        path = f"/usr{name}" if name.startswith(merged) else name  # links of a merged /usr
         if isinstance(data, Link):
             filesystem.link(path, data.target)
         elif path.endswith("/"):
@@ -155,10 +157,11 @@ def kernel(
     builtin: Sequence[str] = (),
     version: str = VERSION,
     initramfs: Sequence[str] | None = None,
+    options: str = "console=ttyS0",
 ) -> Files:
     """Return a kernel with modules beside it and built in, and GRUB that starts it."""
     folder = f"/lib/modules/{version}"
-    found = grub("root=UUID=1111-aaaa console=ttyS0", version)
+    found = grub(f"root=UUID=1111-aaaa {options}", version)
     found[f"{folder}/modules.dep"] = "".join(f"kernel/drivers/{name}.ko:\n" for name in modules)
     found[f"{folder}/modules.builtin"] = "".join(f"kernel/{name}.ko\n" for name in builtin)
     if initramfs is not None:
@@ -192,6 +195,26 @@ def dpkg(**versions: str) -> Files:
         for name, version in versions.items()
     ]
     return {"/var/lib/dpkg/status": "\n".join(blocks)}
+
+
+def rpm_ndb(**versions: str) -> Files:
+    """Return rpm's database with packages."""
+    slots, blobs = b"", b""
+    for index, (name, version) in enumerate(versions.items(), 1):
+        texts = name.encode() + b"\0" + version.encode() + b"\0" + b"1\0"
+        entries = [(1000, 0), (1001, len(name) + 1), (1002, len(name) + len(version) + 2)]
+        blob = struct.pack(">II", len(entries), len(texts))
+        blob += b"".join(struct.pack(">IIII", tag, 6, at, 1) for tag, at in entries) + texts
+        start = 4096 + len(blobs)
+        piece = struct.pack("<4sIII", b"BlbS", index, 1, len(blob)) + blob
+        piece = piece.ljust(-(-(len(piece) + 12) // 16) * 16, b"\0")
+        slots += struct.pack("<4sIII", b"Slot", index, start // 16, len(piece) // 16)
+        blobs += piece
+    free = b"".join(
+        struct.pack("<4sIII", b"Slot", 0, 0, 0) for _ in range((4064 - len(slots)) // 16)
+    )
+    head = struct.pack("<4sIII", b"RpmP", 0, 1, 1).ljust(32, b"\0")
+    return {"/usr/lib/sysimage/rpm/Packages.db": head + slots + free + blobs}
 
 
 def user(name: str = "joe", uid: int = 1000, field: str = "!", home: str | None = None) -> Files:

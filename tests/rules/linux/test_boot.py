@@ -573,8 +573,13 @@ def test_dsk118_hits_partitions_apart() -> None:
 
 
 def test_dsk118_passes_one_root() -> None:
-    lines = ("UUID=1 / btrfs subvol=@ 0 0", "UUID=1 /home btrfs subvol=@home 0 0",
-             "UUID=2 /boot ext4 x 0 2", "UUID=3 /boot/efi vfat x 0 1", "tmpfs /tmp tmpfs x 0 0")  # fmt: skip
+    lines = [
+        "UUID=1 / btrfs subvol=@ 0 0",
+        "UUID=1 /home btrfs subvol=@home 0 0",
+        "UUID=2 /boot ext4 x 0 2",
+        "UUID=3 /boot/efi vfat x 0 1",
+        "tmpfs /tmp tmpfs x 0 0",
+    ]
     passes("DSK118", fstab(*lines))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +25,7 @@ from tests.rules.linux.guests import (
     kernel,
     memory,
     passes,
+    rpm_ndb,
     user,
     waagent,
 )
@@ -34,7 +34,7 @@ from vhdtool.guest.filesystem import Volume
 from vhdtool.guest.linux.guest import LinuxGuest
 from vhdtool.guest.systems import SystemKind
 from vhdtool.guest.tree import Tree
-from vhdtool.rules.model import Hit, Severity
+from vhdtool.rules.model import DiskLocation, Hit, Severity
 from vhdtool.rules.registry import rules
 
 SCRIPTS = "/etc/sysconfig/network-scripts"
@@ -136,26 +136,6 @@ def test_lnx340_passes_with_it_and_later_releases() -> None:
     passes("LNX340", RHEL)
 
 
-def rpm_ndb(**versions: str) -> Files:
-    """Return rpm's database with packages."""
-    slots, blobs = b"", b""
-    for index, (name, version) in enumerate(versions.items(), 1):
-        texts = name.encode() + b"\0" + version.encode() + b"\0" + b"1\0"
-        entries = [(1000, 0), (1001, len(name) + 1), (1002, len(name) + len(version) + 2)]
-        blob = struct.pack(">II", len(entries), len(texts))
-        blob += b"".join(struct.pack(">IIII", tag, 6, at, 1) for tag, at in entries) + texts
-        start = 4096 + len(blobs)
-        piece = struct.pack("<4sIII", b"BlbS", index, 1, len(blob)) + blob
-        piece = piece.ljust(-(-(len(piece) + 12) // 16) * 16, b"\0")
-        slots += struct.pack("<4sIII", b"Slot", index, start // 16, len(piece) // 16)
-        blobs += piece
-    free = b"".join(
-        struct.pack("<4sIII", b"Slot", 0, 0, 0) for _ in range((4064 - len(slots)) // 16)
-    )
-    head = struct.pack("<4sIII", b"RpmP", 0, 1, 1).ljust(32, b"\0")
-    return {"/usr/lib/sysimage/rpm/Packages.db": head + slots + free + blobs}
-
-
 def test_lnx341_hits_networkmanager_on_release_6() -> None:
     hits("LNX341", RHEL6 | rpm_ndb(bash="4.1", NetworkManager="0.8"))
 
@@ -217,7 +197,7 @@ def test_lnx394_passes_none() -> None:
     passes("LNX394", {"/etc/resolv.conf": Link("/run/systemd/resolve/stub-resolv.conf")})
 
 
-# --- clock, SELinux, helpers
+# --- clock, SELinux, tools
 
 
 def test_lnx349_hits_wrong_settings() -> None:
@@ -522,10 +502,13 @@ def test_mkt626_passes_none() -> None:
     assert run("MKT626") == []
 
 
-def volume(**attributes: Any) -> SimpleNamespace:
+def volume(signature: Signature = Signature.EXT, **attributes: Any) -> SimpleNamespace:
+    """Return a volume; `state` is what its file system says of itself."""
+    state = attributes.pop("state", Volume("ext4", clean=True))
     values: dict[str, Any] = {"name": "partition 1", "is_unread": False, "is_damaged": False,
-                              "reason": None, "partition": None, "disk": None,
-                              "signature": Signature.EXT} | attributes  # fmt: skip
+                              "reason": None, "partition": SimpleNamespace(offset=1 << 20),
+                              "filesystem": SimpleNamespace(volume=state),
+                              "signature": signature} | attributes  # fmt: skip
     return SimpleNamespace(**values)
 
 
@@ -539,29 +522,30 @@ def test_dsk144_passes_read_ones() -> None:
     assert run("DSK144", volumes=(volume(),)) == []
 
 
-class Superblock:
-    def __init__(self, state: int, features: int = 0x242) -> None:
-        block = bytearray(256)
-        struct.pack_into("<H", block, 0x3A, state)
-        struct.pack_into("<I", block, 0x60, features)
-        self._block = bytes(block)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return (bytes(1024) + self._block)[offset : offset + length]
-
-
 def test_dsk129_hits_unclean_file_systems() -> None:
-    [hit] = run("DSK129", volumes=(volume(disk=Superblock(1, 0x246)),))
-    assert "journal was not replayed" in hit.message
-    [hit] = run("DSK129", volumes=(volume(disk=Superblock(3)),))
-    assert "has errors" in hit.message
-    [hit] = run("DSK129", volumes=(volume(disk=Superblock(0)),))
+    [hit] = run("DSK129", volumes=(volume(state=Volume("ext4", clean=False)),))
     assert "not unmounted" in hit.message
+    assert hit.location == DiskLocation((1 << 20) + 1024, 1024)
+    errors = volume(state=Volume("ext4", clean=True, errors=True), partition=None)
+    [hit] = run("DSK129", volumes=(errors,))
+    assert "errors are noted" in hit.message
+    assert hit.location is None
 
 
 def test_dsk129_passes_clean_ones() -> None:
-    assert run("DSK129", volumes=(volume(disk=Superblock(1)),)) == []
-    assert run("DSK129", volumes=(volume(disk=Superblock(0), signature=Signature.XFS),)) == []
+    assert run("DSK129", volumes=(volume(), volume(filesystem=None))) == []
+    xfs = volume(Signature.XFS, state=Volume("XFS", clean=False))
+    assert run("DSK129", volumes=(xfs,)) == []
+
+
+def test_dsk130_hits_a_dirty_log() -> None:
+    xfs = volume(Signature.XFS, state=Volume("XFS", clean=False))
+    assert len(run("DSK130", volumes=(xfs,))) == 1
+
+
+def test_dsk130_passes_a_clean_log_and_an_unknown_one() -> None:
+    volumes = tuple(volume(Signature.XFS, state=Volume("XFS", clean=c)) for c in (True, None))
+    assert run("DSK130", volumes=volumes) == []
 
 
 def root_with(free: int | None) -> LinuxGuest:

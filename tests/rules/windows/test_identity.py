@@ -259,6 +259,7 @@ def test_wgn430_passes_those_of_windows() -> None:
     machine = server()
     key = r"Microsoft\Windows\CurrentVersion\Setup\Sysprep\Generalize"
     machine.software.set(key, {"{1}": r"C:\Windows\System32\spopk.dll,Entry"})
+    machine.software.set(key, {"{2}": r"C:\Program Files\Internet Explorer\iessetup.dll,Entry"})
     assert hits(machine, "WGN430") == []
 
 

@@ -44,6 +44,10 @@ def test_win413_hits_missing_and_late_drivers() -> None:
     machine = server()
     machine.driver("storvsc", 3)
     assert hit(machine, "WIN413").message == "Start of storvsc is 3, expected 0 (boot)"
+    assert severity(machine, "WIN413") is Severity.ERROR
+    machine = server_2008_r2()
+    machine.driver("storvsc", 3)
+    assert severity(machine, "WIN413") is Severity.WARNING
     machine = server()
     machine.driver("storflt", 3, "vmstorfl.sys")
     assert severity(machine, "WIN413") is Severity.WARNING
@@ -381,7 +385,7 @@ def test_win442_passes_others() -> None:
 def test_win443_hits_a_missing_and_a_broken_agent() -> None:
     machine = server()
     machine.system.remove(rf"{SERVICES}\RdAgent")
-    assert "the service RdAgent" in hit(machine, "WIN443").message
+    assert "not installed: no service RdAgent" in hit(machine, "WIN443").message
     machine = server()
     machine.service("RdAgent", 4)
     assert "Start of RdAgent is 4" in hit(machine, "WIN443").message

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_NAMES = 200_000
-MOST_BYTES = 1 << 30  # unpacked
+MOST_BYTES = 512 << 20  # unpacked, of all archives
 _PIECE = 1 << 20
 _HEADER = 110  # bytes of a cpio header in hexadecimal digits
 _MAGICS = (b"070701", b"070702")
@@ -43,10 +43,10 @@ def initramfs_names(data: bytes) -> list[str] | None:
 
     Returns:
         The names as stored. None where a part is damaged, is compressed in a way that is not read
-        here (zstd, lz4, lzop), or unpacks to more than 1 GiB.
+        here (zstd, lz4, lzop), unpacks to more than 512 MiB, or there are too many.
     """
     names: list[str] = []
-    offset = 0
+    offset = unpacked = 0
     try:
         for _ in range(_MOST_ARCHIVES):
             offset = _after_zeros(data, offset)
@@ -60,14 +60,17 @@ def initramfs_names(data: bytes) -> list[str] | None:
             unpacker = _unpacker(data[offset : offset + 6])
             if unpacker is None:
                 return None
-            source = _Unpacked(data, offset, unpacker)
+            source = _Unpacked(data, offset, unpacker, MOST_BYTES - unpacked)
             stream = _Stream(source.pieces())
             archives = 0
-            while stream.peek_archive() and archives < _MOST_ARCHIVES:
-                _list(stream, names)
+            while stream.peek_archive():
                 archives += 1
+                if archives > _MOST_ARCHIVES:
+                    return None
+                _list(stream, names)
             stream.drain()
             offset = source.end
+            unpacked += source.total
         return None
     except (_Damaged, zlib.error, lzma.LZMAError, OSError, ValueError, EOFError):
         return None
@@ -118,14 +121,15 @@ class _Gzip:
 class _Unpacked:
     """A compressed archive in pieces; `end` is where it ends, once all pieces were taken."""
 
-    def __init__(self, data: bytes, start: int, unpacker: _Unpacker) -> None:
+    def __init__(self, data: bytes, start: int, unpacker: _Unpacker, most: int) -> None:
         self._data = data
+        self._most = most
+        self.total = 0
         self._next = start
         self._unpacker = unpacker
         self.end = len(data)
 
     def pieces(self) -> Iterator[bytes]:
-        total = 0
         given = b""
         while not self._unpacker.eof:
             piece = self._unpacker.decompress(given, _PIECE)
@@ -135,8 +139,8 @@ class _Unpacked:
                 if not given:
                     raise _Damaged
                 self._next += len(given)
-            total += len(piece)
-            if total > MOST_BYTES:
+            self.total += len(piece)
+            if self.total > self._most:
                 raise _Damaged
             if piece:
                 yield piece

@@ -99,11 +99,15 @@ def _decide(
                 f"{SENTINEL} is there, though waagent deprovisioned the guest: it was started since"
             )
         return State.SPECIALIZED, f"{SENTINEL} is there: the agent provisions no new machine"
+    if guest.release is None and not guest.files.exists("/etc/passwd"):
+        return State.UNCLEAR, "no Linux was found"
     if unread:
         return State.UNCLEAR, f"not all could be read: {unread[0]}"
     if not strong:
         return State.GENERALIZED, "nothing is left that belongs to one machine"
     listed = ", ".join(dict.fromkeys(one.name for one in strong))
+    if {"root-locked-by-waagent", "neutral-host-name"} <= names:
+        return State.UNCLEAR, f"waagent deprovisioned the guest, and left: {listed}"
     if "cloud-init-instance" in names and {"human-account", "host-name"} & names:
         return State.SPECIALIZED, f"it is a machine's: {listed}"
     if {"host-name", "human-account"} <= names:

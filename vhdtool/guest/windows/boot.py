@@ -10,6 +10,7 @@ from vhdtool.guest.registry import Registry, open_hive
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vhdtool.disk.facts import PartitionFacts
     from vhdtool.guest.registry import Hive, Key
     from vhdtool.guest.tree import Tree
 
@@ -142,3 +143,21 @@ def device_partition(data: bytes | None) -> DeviceId | None:
     if kind == _MBR:
         return DeviceId(body[0x28:0x2C], body[0x10:0x18], is_gpt=False)
     return None
+
+
+def partition_ids(layout: PartitionFacts) -> frozenset[DeviceId]:
+    """Return the partitions of a disk as device elements name them."""
+    table = layout.primary_gpt or layout.backup_gpt
+    if table is not None and table.problem is None:
+        disk = table.header.disk_guid.bytes_le
+        return frozenset(
+            DeviceId(disk, entry.unique_guid.bytes_le, is_gpt=True) for entry in table.entries
+        )
+    if layout.mbr is None:
+        return frozenset()
+    signature = layout.mbr.disk_signature.to_bytes(4, "little")
+    return frozenset(
+        DeviceId(signature, partition.offset.to_bytes(8, "little"), is_gpt=False)
+        for partition in layout.partitions
+        if partition.offset < 1 << 64
+    )

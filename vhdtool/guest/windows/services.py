@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vhdtool.guest.registry import Key, Registry
 
 SERVICES = r"CurrentControlSet\Services"
+_PROGRAM = ".exe"
 
 
 class Start(IntEnum):
@@ -62,7 +63,8 @@ class Service:
         if image.startswith('"'):
             image = image[1:].partition('"')[0]
         elif not self.is_driver:
-            image = image.partition(".exe")[0] + ".exe" if ".exe" in image.lower() else image
+            end = image.lower().find(_PROGRAM)
+            image = image if end < 0 else image[: end + len(_PROGRAM)]
         path = image.replace("\\", "/").removeprefix("/??/")
         lowered = path.lower()
         for root in ("%systemroot%/", "/systemroot/", "%windir%/"):

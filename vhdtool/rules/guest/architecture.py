@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vhdtool.rules.guest.declare import ERROR, GEN1, GEN2, guest_rule
 from vhdtool.rules.linux.hits import path_hit
+from vhdtool.rules.windows import generic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ _AZURE = ("x86_64", "aarch64")
 def guest_of_32_bits(guest: Guest) -> Iterator[Hit]:
     """
     ## What it checks
-    The programs of a Linux have addresses of 64 bits.
+    The programs of a Linux, and the kernel of Windows, have addresses of 64 bits.
 
     ## Why it matters
     Azure supports no others, and certification refuses them.
@@ -31,6 +32,8 @@ def guest_of_32_bits(guest: Guest) -> Iterator[Hit]:
     ## Source
     - Azure Marketplace, certification test 49; Azure, "Prepare Linux for imaging"
     """
+    if guest.windows is not None:
+        yield from generic.not_64_bits(guest.windows)
     program = None if guest.linux is None else guest.linux.architecture
     if program is not None and program.bits != 64:
         message = f"the program is for {program.machine} with {program.bits} bits, expected 64"
@@ -73,6 +76,8 @@ def arm64_in_generation_1(guest: Guest) -> Iterator[Hit]:
     ## Source
     - Azure, "Support for generation 2 VMs"
     """
+    if guest.windows is not None:
+        yield from generic.arm64_in_generation_1(guest.windows)
     program = None if guest.linux is None else guest.linux.architecture
     if program is not None and program.machine == "aarch64":
         message = "the program is for aarch64, expected x86_64 in generation 1"

@@ -16,6 +16,7 @@ from vhdtool.rules.guest.declare import (
     guest_rule,
 )
 from vhdtool.rules.linux.hits import filled, line_hit, listed, path_hit, quoted
+from vhdtool.rules.windows import generic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +106,7 @@ def resource_disk_contents_left(guest: Guest) -> Iterator[Hit]:
 def time_zone_not_utc(guest: Guest) -> Iterator[Hit]:
     """
     ## What it checks
-    The time zone of a Linux is UTC.
+    The time zone of a Linux or Windows is UTC.
 
     ## Why it matters
     Azure's logs are in UTC. Nothing breaks otherwise.
@@ -116,6 +117,8 @@ def time_zone_not_utc(guest: Guest) -> Iterator[Hit]:
     ## Source
     - Azure, "Prepare a Windows VHD or VHDX to upload to Azure" asks for UTC; for Linux it is habit
     """
+    if guest.windows is not None:
+        yield from generic.time_zone_not_utc(guest.windows)
     if guest.linux is None:
         return
     target = guest.linux.tree.read_link("/etc/localtime")
@@ -130,8 +133,8 @@ def time_zone_not_utc(guest: Guest) -> Iterator[Hit]:
 def other_hypervisors_tools(guest: Guest) -> Iterator[Hit]:
     """
     ## What it checks
-    No tools of another hypervisor start with a Linux. A service that starts only on that hypervisor
-    by its own condition is left out.
+    No tools of another hypervisor start with a Linux or Windows. A service of Linux that starts
+    only on that hypervisor by its own condition is left out.
 
     ## Why it matters
     They look for a hypervisor that is not there, and some change disks, clock or network.
@@ -142,6 +145,8 @@ def other_hypervisors_tools(guest: Guest) -> Iterator[Hit]:
     ## Source
     - Azure, "Prepare for upload" and Azure Migrate; ConditionVirtualization of systemd.unit(5)
     """
+    if guest.windows is not None:
+        yield from generic.foreign_tools(guest.windows)
     linux = guest.linux
     if linux is None:
         return
@@ -189,8 +194,8 @@ def extensions_left(guest: Guest) -> Iterator[Hit]:
 def secrets_left(guest: Guest) -> Iterator[Hit]:
     """
     ## What it checks
-    No home of a Linux has credentials of clouds, registries or repositories. Private keys of SSH
-    are LGN321's, the host's Kerberos keys LGN340's.
+    No home of a Linux, and no profile of Windows, has credentials of clouds, registries or
+    repositories. Private keys of SSH on Linux are LGN321's, the host's Kerberos keys LGN340's.
 
     ## Why it matters
     Whoever has the image has them.
@@ -201,6 +206,8 @@ def secrets_left(guest: Guest) -> Iterator[Hit]:
     ## Source
     - Azure Marketplace, "Security recommendations"
     """
+    if guest.windows is not None:
+        yield from generic.secrets_left(guest.windows)
     if guest.linux is None:
         return
     files = guest.linux.files
@@ -244,10 +251,10 @@ def host_name_left(guest: Guest) -> Iterator[Hit]:
 
 @guest_rule("GEN218", "hosts-entries-left", WARNING, GENERALIZED, MARKETPLACE)
 def hosts_entries_left(guest: Guest) -> Iterator[Hit]:
-    """
+    r"""
     ## What it checks
-    /etc/hosts of a Linux has no addresses but those of the loopback, multicast and Azure's own. The
-    host's own name at 127.0.1.1 is only worth a line.
+    /etc/hosts of a Linux, and drivers\etc\hosts of Windows, has no addresses but those of the
+    loopback, multicast and Azure's own. The host's own name at 127.0.1.1 is only worth a line.
 
     ## Why it matters
     Names lead to addresses of the network that the image was made in.
@@ -258,6 +265,8 @@ def hosts_entries_left(guest: Guest) -> Iterator[Hit]:
     ## Source
     - Azure Marketplace, "Security recommendations"
     """
+    if guest.windows is not None:
+        yield from generic.hosts_entries_left(guest.windows)
     if guest.linux is None:
         return
     for line in uncommented(guest.linux.files.lines("/etc/hosts")):

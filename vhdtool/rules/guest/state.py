@@ -18,6 +18,7 @@ from vhdtool.rules.guest.declare import (
 )
 from vhdtool.rules.linux.hits import listed
 from vhdtool.rules.model import GuestLocation, Hit, RegistryLocation
+from vhdtool.rules.windows import generic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,8 @@ def guest_not_identified(guest: Guest) -> Iterator[Hit]:
     ## Source
     - os-release(5)
     """
+    if guest.windows is not None:
+        yield from generic.not_identified(guest.windows)
     if guest.kind is SystemKind.UNKNOWN:
         yield Hit("a volume that could not be read may hold an operating system")
     elif guest.linux is not None and guest.linux.release is None:
@@ -143,7 +146,7 @@ def nobody_can_log_in(guest: Guest) -> Iterator[Hit]:
     """
     ## What it checks
     A guest that is to stay as it is has an account that can log in: with a password or a key on
-    Linux.
+    Linux, an enabled local account or a domain on Windows.
 
     ## Why it matters
     Azure makes no user on it: nobody gets in.
@@ -154,6 +157,8 @@ def nobody_can_log_in(guest: Guest) -> Iterator[Hit]:
     ## Source
     - Azure, "Generalize a virtual machine": specialized images keep their users
     """
+    if guest.windows is not None:
+        yield from generic.nobody_can_log_in(guest.windows)
     linux = guest.linux
     if linux is None or not linux.passwords:
         return
@@ -180,6 +185,8 @@ def provisioned_in_azure_before(guest: Guest) -> Iterator[Hit]:
     ## Source
     - Azure/WALinuxAgent, azurelinuxagent/pa/provision; canonical/cloud-init, DataSourceAzure.py
     """
+    if guest.windows is not None:
+        yield from generic.provisioned_before(guest.windows)
     verdict = None if guest.linux is None else guest.linux.verdict
     if verdict is None:
         return

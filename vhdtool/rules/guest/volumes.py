@@ -1,8 +1,7 @@
-"""The state that file systems were left in."""
+"""The state that file systems of Linux were left in."""
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 from vhdtool.disk.facts import Signature
@@ -13,11 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vhdtool.guest.guest import Guest
+    from vhdtool.guest.volumes import DiskVolume
 
-_SUPERBLOCK = 1024
-_STATE, _INCOMPATIBLE = 0x3A, 0x60
-_VALID, _ERRORS = 1, 2
-_NEEDS_RECOVERY = 4
+_SUPERBLOCKS = {Signature.EXT: (1024, 1024), Signature.XFS: (0, 512)}  # offset, length; bytes
+
+
+def _place(volume: DiskVolume, signature: Signature) -> DiskLocation | None:
+    """Return where the superblock is; None where the volume is no partition."""
+    if volume.partition is None:
+        return None
+    offset, length = _SUPERBLOCKS[signature]
+    return DiskLocation(volume.partition.offset + offset, length)
 
 
 @guest_rule("DSK129", "ext-not-clean", WARNING)
@@ -37,23 +42,36 @@ def ext_not_clean(guest: Guest) -> Iterator[Hit]:
     - Linux kernel, filesystems/ext4/super.rst: s_state, s_feature_incompat
     """
     for volume in guest.volumes:
-        if volume.signature is not Signature.EXT or volume.disk is None:
+        if volume.signature is not Signature.EXT or volume.filesystem is None:
             continue
-        block = volume.disk.read_at(_SUPERBLOCK, 256)
-        if len(block) < 256:
-            continue
-        (state,) = struct.unpack_from("<H", block, _STATE)
-        (features,) = struct.unpack_from("<I", block, _INCOMPATIBLE)
-        faults = []
-        if features & _NEEDS_RECOVERY:
-            faults.append("its journal was not replayed")
-        elif not state & _VALID:
-            faults.append("it was not unmounted")
-        if state & _ERRORS:
-            faults.append("it has errors")
+        known = volume.filesystem.volume
+        faults = ["it was not unmounted"] if known.clean is False else []
+        if known.errors:
+            faults.append("errors are noted in it")
         if faults:
-            place = None
-            if volume.partition is not None:
-                place = DiskLocation(volume.partition.offset + _SUPERBLOCK + _STATE, 2)
-            evidence = block[_STATE : _STATE + 2] if place is not None else b""
-            yield Hit(f"{volume.name} is not clean: {' and '.join(faults)}", place, evidence)
+            message = f"{volume.name} is not clean: {' and '.join(faults)}"
+            yield Hit(message, _place(volume, Signature.EXT))
+
+
+@guest_rule("DSK130", "xfs-log-not-clean", WARNING)
+def xfs_log_not_clean(guest: Guest) -> Iterator[Hit]:
+    """
+    ## What it checks
+    The log of an XFS ends with the record of an unmount.
+
+    ## Why it matters
+    The disk was copied while it was in use, or the machine was switched off: the latest changes may
+    be missing. Linux replays the log at the next start.
+
+    ## How to fix
+    Shut the machine down and copy its disk again; or mount and unmount the volume once.
+
+    ## Source
+    - XFS Algorithms and Data Structures, journaling log; xfs_repair(8) refuses a dirty log
+    """
+    for volume in guest.volumes:
+        if volume.signature is not Signature.XFS or volume.filesystem is None:
+            continue
+        if volume.filesystem.volume.clean is False:
+            message = f"{volume.name} is not clean: its log has changes that were not replayed"
+            yield Hit(message, _place(volume, Signature.XFS))

@@ -138,7 +138,7 @@ def cloud_init_instance(guest: LinuxGuest) -> Iterator[Hit]:
     In the guest: `cloud-init clean --logs`.
 
     ## Source
-    - canonical/cloud-init, cloudinit/cmd/clean.py and helpers.py (semaphores)
+    - canonical/cloud-init, cloudinit/cmd/clean.py; semaphores in its state folder
     """
     marks = [f"{CLOUD_STATE}/instance"] if guest.files.has_name(f"{CLOUD_STATE}/instance") else []
     marks += guest.files.paths(f"{CLOUD_STATE}/instances")

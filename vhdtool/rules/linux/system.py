@@ -1,4 +1,4 @@
-"""Clock, SELinux, Azure's own helpers."""
+"""Clock, SELinux, Azure's own tools."""
 
 from __future__ import annotations
 

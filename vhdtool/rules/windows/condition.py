@@ -234,7 +234,7 @@ def control_sets_disagree(guest: WindowsGuest) -> Iterator[Hit]:
 def faulty_crowdstrike_file(guest: WindowsGuest) -> Iterator[Hit]:
     r"""
     ## What it checks
-    \Windows\System32\drivers\CrowdStrike has no channel file C-00000291*.sys that was written on
+    `\Windows\System32\drivers\CrowdStrike` has no channel file C-00000291*.sys that was written on
     2024-07-19 between 04:09 and 05:27 UTC.
 
     ## Why it matters

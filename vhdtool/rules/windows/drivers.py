@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vhdtool.guest.windows.product import SERVER_2019, WINDOWS_10
+from vhdtool.guest.windows.product import SERVER_2019, WINDOWS_8, WINDOWS_10
 from vhdtool.guest.windows.services import SERVICES, Start
 from vhdtool.rules.windows.declare import ERROR, GEN1, GEN2, INFO, WARNING, windows_rule
 from vhdtool.rules.windows.hits import described, file_hit, key_hit, quoted, value_hit
@@ -49,7 +49,19 @@ _CLASSES = {
     "{4D36E965-E325-11CE-BFC1-08002BE10318}": ("CD-ROM drives", WARNING),
 }
 _OF_WINDOWS = frozenset(
-    ("afd", "ndproxy", "netbt", "smb", "tcpip", "tcpip6", "tdx", "tdi", "tcpipreg", "netbios")
+    (
+        "afd",
+        "ndproxy",
+        "netbt",
+        "smb",
+        "tcpip",
+        "tcpip6",
+        "tdx",
+        "tdi",
+        "tcpipreg",
+        "netbios",
+        "ws2ifsl",
+    )
 )
 _NVME_TIMEOUT = 240
 
@@ -62,7 +74,8 @@ def hyper_v_drivers_not_at_boot(guest: WindowsGuest) -> Iterator[Hit]:
     which is a warning where it does not.
 
     ## Why it matters
-    All disks of a machine in Azure hang on them. Without them Windows stops with 0x7B.
+    All disks of a machine in Azure hang on them, but for the OS disk of generation 1 until Windows
+    has started. Without them Windows stops with 0x7B, or has no data disks.
 
     ## How to fix
     Set Start to 0. Where a driver is missing, install the integration services; of Windows 7 and
@@ -76,6 +89,7 @@ def hyper_v_drivers_not_at_boot(guest: WindowsGuest) -> Iterator[Hit]:
     root = None if guest.system is None else guest.system.key(SERVICES)
     if root is None:
         return
+    boots_by_ide = guest.product.build is not None and guest.product.build < WINDOWS_8
     for name in ("vmbus", "storvsc", "storflt"):
         service = guest.services.get(name)
         if service is None:
@@ -84,7 +98,8 @@ def hyper_v_drivers_not_at_boot(guest: WindowsGuest) -> Iterator[Hit]:
         elif service.start != Start.BOOT:
             value = described(service.key.value("Start"))
             message = f"Start of {name} {value}, expected 0 (boot)"
-            yield key_hit(service.key, message, "Start", WARNING if name == "storflt" else None)
+            milder = name == "storflt" or (name == "storvsc" and boots_by_ide)
+            yield key_hit(service.key, message, "Start", WARNING if milder else None)
 
 
 @windows_rule("WIN414", "ide-drivers-not-at-boot", ERROR, GEN1)
@@ -228,7 +243,7 @@ def _driver_problem(guest: WindowsGuest, name: str) -> str:
     service = guest.services.get(name.lower())
     if service is None:
         return "there is no such service"
-    if service.file and not guest.tree.exists(service.file):
+    if service.file and guest.tree.names(_DRIVERS) and not guest.tree.exists(service.file):
         return f"its file {quoted(service.file)} is missing"
     return ""
 
@@ -268,7 +283,7 @@ def nvme_not_ready(guest: WindowsGuest) -> Iterator[Hit]:
     New sizes of machines have their disks on NVMe only.
 
     ## How to fix
-    Set Services\\stornvme\\Start to 0 and Services\\stornvme\\Parameters\\IoTimeoutValue to 240.
+    Set Start of Services\\stornvme to 0, and IoTimeoutValue of its key Parameters to 240.
 
     ## Source
     - Azure, "Enable NVMe interface"

@@ -26,6 +26,13 @@ _FRAMEWORKS = (
     "microsoft.ui.xaml.",
     "microsoft.windowsappruntime.",
 )
+# Where Windows has providers of its own, by sample hives.
+_OF_WINDOWS = (
+    "\\windows\\",
+    "\\program files\\internet explorer\\",
+    "\\program files\\windows media player\\",
+    "\\common files\\microsoft shared\\",
+)
 _LOCAL_USER = "s-1-5-21-"
 
 
@@ -163,7 +170,7 @@ def reserved_storage_in_use(guest: WindowsGuest) -> Iterator[Hit]:
 def foreign_sysprep_provider(guest: WindowsGuest) -> Iterator[Hit]:
     r"""
     ## What it checks
-    Whether programs from outside \Windows\System32 take part in Sysprep's phases, by the keys
+    Whether programs that are no part of Windows take part in Sysprep's phases, by the keys
     Generalize, Specialize and Cleanup below Setup\Sysprep.
 
     ## Why it matters
@@ -180,7 +187,8 @@ def foreign_sysprep_provider(guest: WindowsGuest) -> Iterator[Hit]:
         key = None if root is None else root.subkey(name)
         for value in () if key is None else key.values():
             text = (value.text or "").lower()
-            if key is not None and ":\\" in text and "\\windows\\system32\\" not in text:
+            is_foreign = ":\\" in text and not any(part in text for part in _OF_WINDOWS)
+            if key is not None and is_foreign:
                 message = f'"{quoted(value.text or "")}" takes part in Sysprep\'s phase {name}'
                 yield key_hit(key, message, value.name)
 

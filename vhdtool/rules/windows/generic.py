@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from vhdtool.guest.windows.product import CURRENT_VERSION, ENVIRONMENT
 from vhdtool.guest.windows.services import Start
 from vhdtool.guest.windows.verdict import CAPTURED
-from vhdtool.rules.windows.clock import TIME_ZONE
 from vhdtool.rules.windows.declare import INFO
 from vhdtool.rules.windows.hits import file_hit, key_hit, listed, quoted, value_hit
+from vhdtool.rules.windows.settings import TIME_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

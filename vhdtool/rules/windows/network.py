@@ -78,7 +78,7 @@ def _covers_wire_server(entry: str) -> bool:
 
 
 @windows_rule("WIN412", "interface-without-dhcp", ERROR)
-def static_address(guest: WindowsGuest) -> Iterator[Hit]:
+def interface_without_dhcp(guest: WindowsGuest) -> Iterator[Hit]:
     """
     ## What it checks
     Every interface gets its address by DHCP. Static name servers are a warning. In a sealed image

@@ -79,7 +79,7 @@ def removable_media_denied(guest: WindowsGuest) -> Iterator[Hit]:
     out-of-box experience.
 
     ## How to fix
-    Delete Deny_All, and Deny_Read of {53f56308-b6bf-11d0-94f2-00a0c91efb8b}.
+    Delete Deny_All, and Deny_Read of `{53f56308-b6bf-11d0-94f2-00a0c91efb8b}`.
 
     ## Source
     - MicrosoftDocs/SupportArticles-docs, Azure VM troubleshooting pages

@@ -75,7 +75,7 @@ def evaluation_or_preview(guest: WindowsGuest) -> Iterator[Hit]:
     Convert the edition with `DISM /Set-Edition`, or install from other media.
 
     ## Source
-    - MicrosoftDocs/SupportArticles-docs, azure/virtual-machines/windows/error-code-0xc0000605
+    - MicrosoftDocs/SupportArticles-docs, page on the error code 0xc0000605
     - Names of editions are those of `DISM /Set-Edition`: ServerDatacenterEval, EnterpriseEval.
     Previews are built from a branch called prerelease.
     """
@@ -162,7 +162,7 @@ def no_vm_agent(guest: WindowsGuest) -> Iterator[Hit]:
     known = {service.name.lower(): service for service in guest.agent.services}
     missing = [name for name in ("RdAgent", "WindowsAzureGuestAgent") if name.lower() not in known]
     if missing:
-        message = f"the service {' and '.join(missing)} of Azure's VM agent is missing"
+        message = f"Azure's VM agent is not installed: no service {' and no '.join(missing)}"
         yield file_hit("/WindowsAzure", message)
     for service in known.values():
         if service.start not in (None, Start.AUTOMATIC):

@@ -46,7 +46,7 @@ def _meaning(state: str) -> str:
 def image_state_not_generalized(guest: WindowsGuest) -> Iterator[Hit]:
     """
     ## What it checks
-    ImageState in the registry is IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE.
+    ImageState in the registry is `IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE`.
 
     ## Why it matters
     Azure provisions machines of a generalized image through the out-of-box experience. An image in
@@ -133,14 +133,14 @@ def sealed_for_audit_mode(guest: WindowsGuest) -> Iterator[Hit]:
 def no_sysprep_tag(guest: WindowsGuest) -> Iterator[Hit]:
     r"""
     ## What it checks
-    \Windows\System32\Sysprep\Sysprep_succeeded.tag exists.
+    `\Windows\System32\Sysprep\Sysprep_succeeded.tag` exists.
 
     ## Why it matters
     Sysprep removes the file when it starts and writes it when everything has succeeded. Without it
     Sysprep was never run, or failed.
 
     ## How to fix
-    Start the machine, read \Windows\System32\Sysprep\Panther\setuperr.log, remove the cause, and
+    Start the machine, read `\Windows\System32\Sysprep\Panther\setuperr.log`, remove the cause, and
     run Sysprep again.
 
     ## Source
@@ -216,7 +216,7 @@ def sysprep_failed(guest: WindowsGuest) -> Iterator[Hit]:
     r"""
     ## What it checks
     No mark of a Sysprep that failed: GeneralizationState 3, CleanupState other than 2, or errors in
-    \Windows\System32\Sysprep\Panther\setuperr.log while the tag of success is missing.
+    `\Windows\System32\Sysprep\Panther\setuperr.log` while the tag of success is missing.
 
     ## Why it matters
     A failed run may have removed part of the machine's identity. A second run often refuses to

@@ -178,7 +178,7 @@ def cd_rom_driver_disabled(guest: WindowsGuest) -> Iterator[Hit]:
 
 
 @windows_rule("WIN455", "no-administration-console", INFO)
-def no_serial_console(guest: WindowsGuest) -> Iterator[Hit]:
+def no_administration_console(guest: WindowsGuest) -> Iterator[Hit]:
     """
     ## What it checks
     A server has the Special Administration Console: the services sacsvr (not disabled) and sacdrv.

@@ -60,8 +60,8 @@ def ntfs_log_not_clean(guest: WindowsGuest) -> Iterator[Hit]:
         yield file_hit("/$LogFile", "the volume was not dismounted in order")
 
 
-@windows_rule("DSK128", "hibernated", WARNING)
-def hibernated(guest: WindowsGuest) -> Iterator[Hit]:
+@windows_rule("DSK128", "hibernated-windows", WARNING)
+def hibernated_windows(guest: WindowsGuest) -> Iterator[Hit]:
     """
     ## What it checks
     hiberfil.sys holds no system to go on with: it does not begin with `hibr` or `rstr`.

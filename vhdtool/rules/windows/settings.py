@@ -1,4 +1,4 @@
-"""Time, power, environment and crash dumps: settings that Azure's guide asks for."""
+"""Clock, power, environment, dumps and page file: settings that Azure's guide asks for."""
 
 from __future__ import annotations
 
