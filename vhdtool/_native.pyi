@@ -446,6 +446,14 @@ class Hive:
     def modified(self, node: int) -> int:
         """Return when a key was last written, in seconds since 1970-01-01 UTC."""
 
+def initramfs_names(data: bytes) -> list[bytes]:
+    """Return the names in an initial RAM disk, of all its cpio archives, as they are stored.
+
+    Raises:
+        UnsupportedImage: It is compressed in a way that is not read (LZO).
+        ValueError: It is damaged, unpacks to more than 512 MiB or has more than 200,000 names.
+    """
+
 def lvm_volumes(disks: list[Disk]) -> list[tuple[str, str, Disk | None, str]]:
     """Return volume group, name, bytes and note of each LVM2 logical volume on these volumes.
 

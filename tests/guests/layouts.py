@@ -32,7 +32,6 @@ _ESP_FSTAB = f"UUID={ESP_ID[:4]}-{ESP_ID[4:]} /boot/efi vfat umask=0077 0 1\n"
 _KERNEL_SECTOR, _BLOCK_LIST = 0x5C, 500
 
 
-
 @dataclass(frozen=True)
 class Layout:
     """How a guest lies on a disk."""

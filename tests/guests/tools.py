@@ -32,7 +32,9 @@ def run(command: str, *arguments: str | Path, package: str = "") -> bytes:
         check=False,
         env={**os.environ, "PATH": PLACES, "LC_ALL": "C.UTF-8"},
     )
-    assert done.returncode == 0, f"{command}: {(done.stderr + done.stdout).decode(errors='replace')[-4000:]}"
+    assert done.returncode == 0, (
+        f"{command}: {(done.stderr + done.stdout).decode(errors='replace')[-4000:]}"
+    )
     return done.stdout
 
 

@@ -17,6 +17,7 @@ pub mod file;
 pub mod flat;
 pub mod fs;
 pub mod hive;
+pub mod initramfs;
 pub mod job;
 pub mod lvm;
 #[doc(hidden)]

@@ -7,6 +7,7 @@ mod disk;
 mod error;
 mod fs;
 mod hive;
+mod initramfs;
 mod lvm;
 mod report;
 
@@ -23,6 +24,8 @@ mod _native {
     use crate::fs::FileSystem;
     #[pymodule_export]
     use crate::hive::Hive;
+    #[pymodule_export]
+    use crate::initramfs::initramfs_names;
     #[pymodule_export]
     use crate::lvm::lvm_volumes;
     #[pymodule_export]

@@ -220,10 +220,10 @@ class LinuxGuest:
                 raise GuestError(f"the initial RAM disk {named} is not there")
             if self.boot.loader == "unified kernel":
                 raise GuestError(f"the initial RAM disk in {path} is not read")
-            data = self.files.read(path, _MOST_INITRAMFS) or b""
-            names = initramfs_names(data)
-            if names is None:
-                raise GuestError(f"{path} is damaged, or compressed in a way that is not read")
+            try:
+                names = initramfs_names(self.files.read(path, _MOST_INITRAMFS) or b"")
+            except GuestError as error:
+                raise GuestError(f"{path}: {error}") from error
             modules.update(name for one in names if (name := module_name(one)) is not None)
         return self.boot.initrds[-1][1] or "", frozenset(modules)
 
