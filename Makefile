@@ -14,7 +14,8 @@ NO_VENV := $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo pyt
 NO_HIVEX := $(shell /usr/bin/python3 -c 'import hivex' 2>/dev/null || echo python3-hivex=python3-hivex)
 DEMO_TOOLS := cc=gcc $(NO_VENV) mkfs.ext4=e2fsprogs sfdisk=fdisk
 TEST_TOOLS := $(DEMO_TOOLS) qemu-img=qemu-utils sgdisk=gdisk xz=xz-utils zstd=zstd mkfs.vfat=dosfstools \
-	mcopy=mtools lvm=lvm2 mkntfs=ntfs-3g $(NO_HIVEX)
+	mcopy=mtools lvm=lvm2 mkntfs=ntfs-3g mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs \
+	debootstrap=debootstrap cpio=cpio lz4=lz4 $(NO_HIVEX)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

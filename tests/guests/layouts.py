@@ -63,7 +63,7 @@ def write(name: str, tree: Path, target: Path) -> dict[str, bytes]:
 
 def _mbr_ext4(tree: Path, target: Path) -> None:
     start, length = MIB, SIZE - MIB
-    _partition(target, "dos", f"start={start // _SECTOR}, type=83, bootable")
+    partition(target, "dos", f"start={start // _SECTOR}, type=83, bootable")
     run("mke2fs", "-q", "-F", "-t", "ext4", "-U", ROOT_ID, "-d", tree, "-E", f"offset={start}",
         target, f"{length // 1024}k", package="e2fsprogs")  # fmt: skip
     core = _grub(tree, "i386-pc", "(hd0,msdos1)/boot/grub", "biosdisk", "part_msdos", "ext2")
@@ -73,7 +73,7 @@ def _mbr_ext4(tree: Path, target: Path) -> None:
 def _gpt_lvm_xfs(tree: Path, target: Path) -> None:
     start = sum(_ESP)
     length = SIZE - start - MIB
-    _partition(
+    partition(
         target,
         "gpt",
         f"start={_ESP[0] // _SECTOR}, size={_ESP[1] // _SECTOR}, type=U, name=ESP",
@@ -111,7 +111,7 @@ def _volume(device: str) -> tuple[int, int]:
 def _gpt_btrfs(tree: Path, target: Path) -> None:
     start = sum(_BIOS_BOOT)
     length = SIZE - start - MIB
-    _partition(
+    partition(
         target,
         "gpt",
         f"start={_BIOS_BOOT[0] // _SECTOR}, size={_BIOS_BOOT[1] // _SECTOR}, "
@@ -135,7 +135,8 @@ def _gpt_btrfs(tree: Path, target: Path) -> None:
             run("find", home, "-mindepth", "1", "-delete", package="findutils")
 
 
-def _partition(target: Path, label: str, *lines: str) -> None:
+def partition(target: Path, label: str, *lines: str) -> None:
+    """Write a partition table by sfdisk, one line of its language a partition."""
     script = target.with_suffix(".sfdisk")
     script.write_text("\n".join((f"label: {label}", *lines, "")))
     try:
