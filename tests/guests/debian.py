@@ -10,6 +10,7 @@ devices.
 from __future__ import annotations
 
 import os
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from tests.guests import layouts
 from tests.guests.tools import FIXTURES, cached, fixture, need, run
 
+MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 LAYOUTS = tuple(layouts.LAYOUTS)
 # A machine that has run; the same after `waagent -deprovision+user -force`; and after
 # `cloud-init clean --logs --machine-id` too.
@@ -49,7 +51,7 @@ def tree(state: str) -> Path:
     if os.geteuid() != 0:
         pytest.skip("building a guest needs root")
     need("debootstrap", "debootstrap")
-    new = cached("tree-new", _NEW, lambda target: fixture("debian-tree", target))
+    new = cached("tree-new", _NEW, _debootstrap)
     captured = cached("tree-captured", _RAN, lambda target: _changed(new, target, "machine"))
     if state == "captured":
         return captured
@@ -77,6 +79,14 @@ def disk(state: str, layout: str) -> Reference:
     made = cached(f"{layout}-{state}", _DISKS, build)
     own = {name: (made / Path(name).name).read_bytes() for name in layouts.OWN_FILES}
     return Reference(made / "disk.vhd", source, own)
+
+
+def _debootstrap(target: Path) -> None:
+    try:
+        urllib.request.urlopen(f"{MIRROR}/dists/bookworm/Release", timeout=30).close()
+    except OSError as error:
+        pytest.skip(f"no mirror of Debian at {MIRROR} (set DEBIAN_MIRROR): {error}")
+    fixture("debian-tree", target, MIRROR)
 
 
 def _changed(source: Path, target: Path, script: str, *options: str) -> None:

@@ -39,7 +39,8 @@ SETTINGS = [
     ("LNX371", "/etc/chrony/chrony.conf"),
     ("LNX373", "/usr/sbin/hv_kvp_daemon"),
 ]
-# A dynamic disk; on LVM, for which Azure has no extension; GRUB as grub-mkimage makes it.
+# A dynamic disk; LVM on an OS disk, which Azure advises against; an unsigned GRUB; no time-out of
+# NVMe, which is asked of generation 2 only.
 OF_DISKS = {
     "mbr-ext4": [("VHD003", "")],
     "gpt-lvm-xfs": [
