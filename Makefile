@@ -15,7 +15,7 @@ NO_HIVEX := $(shell /usr/bin/python3 -c 'import hivex' 2>/dev/null || echo pytho
 DEMO_TOOLS := cc=gcc $(NO_VENV) mkfs.ext4=e2fsprogs sfdisk=fdisk
 TEST_TOOLS := $(DEMO_TOOLS) qemu-img=qemu-utils sgdisk=gdisk xz=xz-utils zstd=zstd mkfs.vfat=dosfstools \
 	mcopy=mtools lvm=lvm2 mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs mkntfs=ntfs-3g cpio=cpio \
-	lz4=lz4 bzip2=bzip2 $(NO_HIVEX)
+	lz4=lz4 bzip2=bzip2 debootstrap=debootstrap $(NO_HIVEX)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -196,12 +196,21 @@ def bench_sparse(table: Table, place: Path) -> None:
         table.under("vhdtool --help", helping, 0.15)
 
 
+def bench_guests(table: Table, place: Path) -> None:
+    """Check what is on disks: see `benchmarks.guests`."""
+    # Only here: what builds guests needs pytest and, the first time, minutes.
+    from benchmarks import guests
+
+    guests.bench_guests(table, place, VHDTOOL)
+
+
 PARTS: dict[str, Callable[[Table, Path], None]] = {
     "memory": bench_memory,
     "disk": bench_disk,
     "formats": bench_formats,
     "chain": bench_chain,
     "sparse": bench_sparse,
+    "guests": bench_guests,
 }
 
 
@@ -221,9 +230,8 @@ def main() -> int:
     print(_machine())
     table = Table(arguments.rounds)
     for name in arguments.parts or PARTS:
-        folder, needed = (
-            (place, 1) if name == "sparse" else (place if name == "disk" else MEMORY, 12)
-        )
+        folder = place if name in ("disk", "sparse", "guests") else MEMORY
+        needed = {"sparse": 1, "guests": 8}.get(name, 12)
         free = shutil.disk_usage(folder).free if folder.is_dir() else 0
         if free < needed * GIB:
             print(f"{name}: left out, {folder} has {free // GIB} of {needed} GiB free")

@@ -11,6 +11,7 @@ or `Typed(type, data)`. `log_entries` makes a log that turns one state of a hive
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import struct
 from dataclasses import dataclass, field
@@ -77,6 +78,7 @@ class _Writer:
     lists: str
     list_length: int
     bins: list[bytearray] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
     size: int = 0
     used: int = 0
     security: int = NO_OFFSET
@@ -98,6 +100,7 @@ class _Writer:
         size = -(-(length + 32) // BIN) * BIN
         header = struct.pack("<4sIIQQI", b"hbin", self.size, size, 0, filetime(WRITTEN), 0)
         self.bins.append(bytearray(header.ljust(size, b"\0")))
+        self.starts.append(self.size)
         self.size += size
         self.used = 32
 
@@ -108,11 +111,9 @@ class _Writer:
 
     def fill(self, offset: int, data: bytes) -> None:
         """Overwrite the start of a cell."""
-        for page in self.bins:
-            if offset < len(page):
-                page[offset + 4 : offset + 4 + len(data)] = data
-                return
-            offset -= len(page)
+        at = bisect.bisect_right(self.starts, offset) - 1
+        start = offset - self.starts[at] + 4
+        self.bins[at][start : start + len(data)] = data
 
     def finish(self) -> bytes:
         self._close()

@@ -138,14 +138,17 @@ def differences(
             if filesystem.lookup(node, name) != here[name]:
                 yield f"{folder}: lookup of {name!r}"
             path = folder / os.fsdecode(name)
-            yield from _compare(filesystem, here[name], path, facts=facts)
+            yield from compare_node(filesystem, here[name], path, facts=facts)
             if stat.S_ISDIR(path.lstat().st_mode):
                 pending.append((here[name], path))
     if seen < least:
         yield f"only {seen} entries were compared"
 
 
-def _compare(filesystem: FileSystem, node: int, path: Path, *, facts: bool) -> Iterator[str]:
+def compare_node(
+    filesystem: FileSystem, node: int, path: Path, *, facts: bool = True
+) -> Iterator[str]:
+    """Yield how one file or folder differs from a real one."""
     real, found = path.lstat(), filesystem.stat(node)
     bits = 0o7777 if facts else 0o777
     expected = [_KINDS[stat.S_IFMT(real.st_mode)], real.st_mode & bits]

@@ -80,6 +80,7 @@ _MODULES = (
 )
 
 _rules: dict[str, Rule] = {}
+_names: set[str] = set()
 
 
 def rule(
@@ -100,9 +101,10 @@ def rule(
     def register(check: Check) -> Check:
         if not _CODE.fullmatch(code) or not _NAME.fullmatch(name):
             raise ValueError(f"{code} {name}: want a code like VHD007 and a name in kebab-case")
-        if code in _rules or any(known.name == name for known in _rules.values()):
+        if code in _rules or name in _names:
             raise ValueError(f"{code} {name}: the code or the name is taken")
         documentation = _document(code, check.__doc__ or "")
+        _names.add(name)
         chosen = frozenset(profiles)
         _rules[code] = Rule(code, name, severity, chosen, since, documentation, check, subject)
         return check

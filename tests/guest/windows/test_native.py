@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.guests import windows as guests
-from tests.hives import Typed, write_hive
+from tests.guests.windows_disk import content
+from tests.hives import write_hive
 from vhdtool.guest.registry import NativeHive
 from vhdtool.guest.tree import Tree
 from vhdtool.guest.windows.guest import WindowsGuest
@@ -17,17 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.guests.windows import Machine
-    from vhdtool.guest.memory import MemoryHive
 
 NAMES = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY")
-
-
-def content(hive: MemoryHive, node: int) -> dict[str, Any]:
-    keys = {name: content(hive, child) for name, child in hive.subkeys(node)}
-    return {
-        **keys,
-        **{value.name: Typed(value.kind, value.data) for value in hive.values(node)},
-    }
 
 
 def findings(guest: WindowsGuest) -> list[tuple[str, str]]:

@@ -78,21 +78,25 @@ def _network(guest: LinuxGuest) -> list[tuple[str, ...]]:
 
 def _accounts(guest: LinuxGuest) -> list[tuple[str, ...]]:
     passwords = {password.name: password for password in guest.passwords}
+    keys = {line.path.rpartition("/.ssh/")[0] for line in guest.authorized_keys()}
     root = [account for account in guest.accounts if account.uid == 0]
     rows: list[tuple[str, ...]] = []
     for account in [*root, *(one for one in guest.people if one not in root)]:
         number = "" if account.uid is None else str(account.uid)
-        rows.append((account.name, number, _access(account, passwords.get(account.name))))
+        has_key = account.home.rstrip("/") in keys
+        rows.append((account.name, number, _access(account, passwords.get(account.name), has_key)))
     return rows
 
 
-def _access(account: Account, password: Password | None) -> str:
+def _access(account: Account, password: Password | None, has_key: bool) -> str:
     if password is None:
         known = "no line in shadow"
     elif password.is_empty:
         known = "no password is asked for"
     else:
         known = "has a password" if password.is_usable else "password locked"
+    if has_key:
+        known = f"{known}, has a key"
     return known if account.can_log_in else f"{known}, no shell"
 
 

@@ -305,6 +305,10 @@ def pe_machine(head: bytes) -> int | None:
     return int.from_bytes(head[start + 4 : start + 6], "little")
 
 
+# In all versions of shim, and in no GRUB: that has words of its own for what shim offers.
+_SHIM = b"UEFI SHIM"
+
+
 @linux_rule("DSK106", "fallback-loader-alone", WARNING, GEN2)
 def fallback_loader_alone(guest: LinuxGuest) -> Iterator[Hit]:
     """
@@ -328,7 +332,7 @@ def fallback_loader_alone(guest: LinuxGuest) -> Iterator[Hit]:
     for suffix in ("x64", "aa64"):
         path = f"{folder}/EFI/BOOT/BOOT{suffix.upper()}.EFI"
         data = files.tree.read(path, 4 << 20)
-        if data is None or b"shim" not in data.lower():
+        if data is None or _SHIM not in data:
             continue
         beside = any(files.exists(f"{folder}/EFI/BOOT/{name}") for name in
                      (f"grub{suffix}.efi", f"GRUB{suffix.upper()}.EFI"))  # fmt: skip

@@ -30,9 +30,9 @@ def path_hit(
     return Hit(message, GuestLocation(path), evidence[:MOST_EVIDENCE], severity)
 
 
-def quoted(text: str, most: int = 60) -> str:
+def quoted(text: str, most: int = 80) -> str:
     """Return foreign text for a message, in one line; of a long one the start and the end."""
-    half = most // 2
+    half = (most - 3) // 2
     return printable(text if len(text) <= most else f"{text[:half]}...{text[-half:]}")
 
 
