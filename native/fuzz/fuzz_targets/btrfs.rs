@@ -83,7 +83,10 @@ fn stored(items: &[Item]) -> Vec<Stored> {
                     let length = (data.len() - 30).min(255) as u16;
                     data[25..29].copy_from_slice(&[0, 0, length as u8, 0]);
                 }
-                108 if data.len() > 21 => data[17..21].copy_from_slice(&[0, 0, 0, data[20] % 3]),
+                108 if data.len() > 21 => {
+                    let kind = data[20] % 3;
+                    data[17..21].copy_from_slice(&[0, 0, 0, kind]);
+                }
                 _ => {}
             }
         }

@@ -59,7 +59,8 @@ fn superblock(volume: &mut [u8], input: &Input) {
 }
 
 fn record(extent: (u16, u8, u8)) -> [u8; 16] {
-    let (file_block, block, count) = (u64::from(extent.0), u64::from(extent.1), u64::from(extent.2));
+    let (file_block, block, count) =
+        (u64::from(extent.0), u64::from(extent.1), u64::from(extent.2));
     let high = file_block << 9;
     let low = (block % 128) << 21 | count % 8;
     let mut bytes = [0; 16];

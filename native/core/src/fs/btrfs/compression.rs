@@ -10,7 +10,7 @@ pub const LARGEST: u64 = 128 << 10;
 /// The window that holds it.
 const WINDOW_LOG: u32 = 17;
 
-/// Decompresses an extent into `output`; what it does not fill stays zero.
+/// Decompresses an extent into `output`, which is zero; what the data does not fill is zero, too.
 pub fn decompress(kind: u8, data: &[u8], output: &mut [u8], sector_size: usize) -> Result<()> {
     match kind {
         1 => fill(flate2::read::ZlibDecoder::new(data), output, "zlib"),
@@ -34,6 +34,8 @@ fn fill(mut decoder: impl Read, output: &mut [u8], name: &str) -> Result<()> {
             Err(error) => return Err(damaged(name, &error)),
         }
     }
+    // Decoders use the room behind what they count.
+    output[done..].fill(0);
     Ok(())
 }
 
@@ -94,6 +96,24 @@ mod tests {
         assert_eq!(output[64..67], [3; 3]);
         data[0] += 1;
         assert!(decompress(2, &data, &mut output, 64).is_err());
+    }
+
+    #[test]
+    fn what_a_short_stream_does_not_fill_is_zero() {
+        for count in 1..400 {
+            let text: Vec<u8> =
+                (0..count).flat_map(|line| format!("line {line}\n").into_bytes()).collect();
+            let level = flate2::Compression::new(3);
+            let mut zlib = Vec::new();
+            flate2::read::ZlibEncoder::new(&text[..], level).read_to_end(&mut zlib).unwrap();
+            let zstd = zstd::stream::encode_all(&text[..], 3).unwrap();
+            for (kind, data) in [(1, zlib), (3, zstd)] {
+                let mut output = vec![0; 8192];
+                decompress(kind, &data, &mut output, 4096).unwrap();
+                assert_eq!(output[..text.len()], text, "{count} lines");
+                assert!(output[text.len()..].iter().all(|&byte| byte == 0), "{count} lines");
+            }
+        }
     }
 
     #[test]
