@@ -18,6 +18,7 @@ from tests.builders import (
     footer,
     gpt_pieces,
     pattern,
+    seal,
     write_fixed_vhd,
     write_vhd,
 )
@@ -97,3 +98,22 @@ def test_a_size_that_differs_from_the_original_proves_nothing_without_checksum(
     path = write_vhd(tmp_path / "a.vhd", SIZE, PIECES, copy=bytes(SECTOR), tail=bytes(tail)).path
     with pytest.raises(CorruptImage, match=r"current size is 3145728, expected 4194304"):
         repair.plan(path)
+
+
+@pytest.mark.parametrize(("start", "length", "field"), [(0, 512, 64), (SECTOR, 1024, 36)])
+def test_a_sealed_lie_is_refused_or_left_alone(
+    tmp_path: Path, start: int, length: int, field: int
+) -> None:
+    """A field that was changed together with the checksum: nothing to mend, or too much."""
+    path = write_vhd(tmp_path / "a.vhd", SIZE, PIECES, block_size=BLOCK).path
+    good = path.read_bytes()
+    for bit in range(8 * HEADER_FIELDS):
+        structure = bytearray(good[start : start + length])
+        structure[bit // 8] ^= 0x80 >> bit % 8
+        sealed = seal(bytes(structure), field)
+        path.write_bytes(good[:start] + sealed + good[start + length :])
+        try:
+            changes = repair.plan(path).changes
+        except (CorruptImage, UnsupportedImage):
+            continue
+        assert all(change.offset + len(change.after) <= SECTOR for change in changes), bit

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from vhdtool import _native
-from vhdtool.disk.vhd import table_entries
+from vhdtool.disk.vhd import BLOCK_SIZES, is_block_size, table_entries
 from vhdtool.errors import CorruptImage, UnsupportedImage
 from vhdtool.formats.vhd import (
     DYNAMIC_HEADER_COOKIE,
@@ -173,6 +173,8 @@ def _mend_header(file: _native.File, edits: Edits, footer: Footer, path: Path) -
     header = DynamicHeader.parse(raw)
     if header.cookie != DYNAMIC_HEADER_COOKIE:
         refuse(path, "dynamic header", offset, f"cookie is {header.cookie!r}", "b'cxsparse'")
+    if not is_block_size(header.block_size):
+        refuse(path, "dynamic header", offset, f"block size is {header.block_size}", BLOCK_SIZES)
     if header.checksum_ok:
         return header
     for field, actual, expected in _header_faults(header, footer, file.size):

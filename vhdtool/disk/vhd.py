@@ -33,6 +33,7 @@ _MAX_LOCATOR_LENGTH = 65536
 # Far above any disk; below it no sum of offsets overflows 63 bits.
 _MAX_SIZE = 1024 * 1024 * TIB
 _LOCATOR_ENCODINGS = {b"W2ru": "utf-16-le", b"W2ku": "utf-16-le", b"MacX": "utf-8"}
+BLOCK_SIZES = f"a power of two, {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE}"
 _REPAIR = "`vhdtool repair` restores a footer where its other copy or the rest of it is sound"
 
 
@@ -133,9 +134,13 @@ def _header_faults(header: DynamicHeader) -> Iterator[tuple[str, str]]:
         yield f"cookie is {header.cookie!r}", f"{DYNAMIC_HEADER_COOKIE!r}"
     if not header.checksum_ok:
         yield f"checksum is {header.checksum:#010x}", f"{header.computed_checksum:#010x}"
-    size = header.block_size
-    if not MIN_BLOCK_SIZE <= size <= MAX_BLOCK_SIZE or size & (size - 1):
-        yield f"block size is {size}", f"a power of two, {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE}"
+    if not is_block_size(header.block_size):
+        yield f"block size is {header.block_size}", BLOCK_SIZES
+
+
+def is_block_size(size: int) -> bool:
+    """Whether blocks of a dynamic VHD may have this size, as far as we read them."""
+    return MIN_BLOCK_SIZE <= size <= MAX_BLOCK_SIZE and not size & (size - 1)
 
 
 def has_sound_table(file: _native.File, vhd: VhdFacts) -> bool:
