@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import signal
 
 import pytest
+
+# A shell that starts us in the background has Ctrl-C ignored, and so would what tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -242,8 +242,17 @@ def test_bash_completes_commands_options_and_their_words(bash: Callable[..., lis
     assert bash("convert", "") == [], "bash itself completes the names of files"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_can_be_shown_for_every_shell(process: Process, shell: str) -> None:
+@pytest.mark.parametrize(
+    ("shell", "mark"),
+    [
+        ("bash", b"complete -o default"),
+        ("zsh", b"#compdef vhdtool"),
+        ("fish", b"complete --command vhdtool"),
+        ("powershell", b"Register-ArgumentCompleter"),
+    ],
+)
+def test_completion_can_be_shown_for_every_shell(process: Process, shell: str, mark: bytes) -> None:
     script = process("--show-completion", shell)
     assert script.returncode == 0
     assert b"_VHDTOOL_COMPLETE" in script.stdout
+    assert mark in script.stdout

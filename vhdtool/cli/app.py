@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -133,7 +134,13 @@ def _options(
     """Check, convert and repair virtual disks for Azure, before they are uploaded."""
 
 
+# By this typer takes the shell's name after --show-completion and --install-completion instead of
+# guessing it from the parents of the process, of which a script may have none that is a shell.
+_NAME_THE_SHELL = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"
+
+
 def _root() -> Any:
+    os.environ.setdefault(_NAME_THE_SHELL, "1")
     command = get_command(app)
     convert_without_pydantic(command, _options)
     return command
