@@ -53,9 +53,16 @@ def race(entrants: list[Entrant], rounds: int, output: Path | None = None) -> No
         output.unlink(missing_ok=True)
 
 
+def _environment() -> dict[str, str]:
+    """Let Python keep its bytecode, as where a tool is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def _run(entrant: Entrant, *, counted: bool) -> None:
     start = time.perf_counter()
-    process = subprocess.Popen(entrant.command, stdout=_NOTHING, stderr=_NOTHING)
+    process = subprocess.Popen(
+        entrant.command, stdout=_NOTHING, stderr=_NOTHING, env=_environment()
+    )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
