@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,12 @@ def mounted(image: Path, folder: Path, options: str = "ro") -> Iterator[Path]:
     """Mount an image by the kernel, or skip the test where that is not allowed."""
     folder.mkdir(exist_ok=True)
     command = ["mount", "-o", f"loop,{options}", str(image), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    for _ in range(10):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # Another process may take the same loop device at the same time.
+        if done.returncode == 0 or "busy" not in done.stderr:
+            break
+        time.sleep(0.2)
     if done.returncode != 0:
         pytest.skip(f"loop mounts are not possible here: {done.stderr.strip()}")
     try:

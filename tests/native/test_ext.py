@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.corpus import unpack
 from tests.native.conftest import need
+from tests.native.mounts import mounted
 from tests.native.trees import GIB, MIB, differences, make_tree
 from vhdtool import _native
 from vhdtool.disk.image import open_image
@@ -20,7 +20,6 @@ from vhdtool.guest.native import NativeFileSystem
 from vhdtool.guest.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 # e2fsprogs of Debian 12 is 1.47.0, which has neither of these two on by default.
@@ -78,20 +77,6 @@ def debugfs(image: Path, *requests: str, write: bool = False) -> str:
         command, input="\n".join(requests), capture_output=True, text=True, check=True
     )
     return done.stdout
-
-
-@contextmanager
-def mounted(image: Path, folder: Path, options: str = "ro") -> Iterator[Path]:
-    """Mount an image by the kernel, or skip the test where that is not allowed."""
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-o", f"loop,{options}", str(image), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"loop mounts are not possible here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.timeout(240)
