@@ -540,6 +540,33 @@ def test_a_cut_compressed_source_is_an_error_and_leaves_nothing(tmp_path: Path) 
     assert set(tmp_path.iterdir()) == {source}
 
 
+@pytest.mark.parametrize("compression", ["xz", "zstd"])
+def test_a_stream_that_takes_much_memory_to_unpack_is_unsupported(
+    tmp_path: Path, compression: str
+) -> None:
+    source = tmp_path / "disk.packed"
+    if compression == "xz":
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 192 * MIB}]
+        source.write_bytes(lzma.compress(pattern(MIB), filters=filters))
+    else:
+        # A frame header (RFC 8878, 3.1.1) with a window of 256 MiB, and an empty last block.
+        source.write_bytes(b"\x28\xb5\x2f\xfd" + bytes([0x00, 18 << 3, 0x01, 0x00, 0x00]))
+    with pytest.raises(UnsupportedImage, match="unpacking takes more than 136 MiB") as caught:
+        convert(source, tmp_path / "out.vhd")
+    assert caught.value.hint
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_the_highest_levels_are_unpacked(tmp_path: Path) -> None:
+    source, data = tmp_path / "disk.packed", pattern(MIB)
+    source.write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+    convert(source, tmp_path / "a.raw", target="raw")
+    done = subprocess.run(["zstd", "-q", "--ultra", "-22"], input=data, capture_output=True)
+    source.write_bytes(done.stdout)
+    convert(source, tmp_path / "b.raw", target="raw")
+    assert (tmp_path / "a.raw").read_bytes() == (tmp_path / "b.raw").read_bytes() == data
+
+
 def test_the_size_of_a_stream_is_checked(tmp_path: Path) -> None:
     source, out = tmp_path / "disk.raw.gz", tmp_path / "out.vhd"
     source.write_bytes(gzip.compress(bytes(SIZE)))

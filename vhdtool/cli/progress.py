@@ -69,12 +69,13 @@ def with_progress(work: Callable[[], T], job: Job, mode: str = "auto") -> T:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Let no second Ctrl-C keep the work from cleaning up."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 

@@ -57,7 +57,7 @@ def convert_stream(
 ) -> Conversion:
     """Convert a stream; arguments and errors are those of `convert`."""
     stream, name, folders = _open(source, job)
-    head = stream.peek(_PEEK)
+    head = _peek(stream)
     if not head:
         raise NotAnImage(name, actual="nothing came", hint="see what should have written it")
     limit = MAX_FIXED_SIZE if size is None else size
@@ -76,6 +76,14 @@ def _open(source: str | PathLike[str], job: _native.Job) -> tuple[_native.Stream
         return _native.Stream.open(None, "detect", job), _STDIN_NAME, []
     path = Path(source)
     return _native.Stream.open(path, "detect", job), str(path), [path.parent]
+
+
+def _peek(stream: _native.Stream) -> bytes:
+    try:
+        return stream.peek(_PEEK)
+    except UnsupportedImage as error:
+        error.hint = "unpack it by its own tool: `xz -dc FILE | vhdtool convert - OUT`"
+        raise
 
 
 def _is_structured(head: bytes) -> bool:

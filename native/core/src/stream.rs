@@ -15,6 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The most that can be looked at before it is read.
 const MOST_PEEKED: usize = 1 << 20;
 
+/// What unpacking may take: a dictionary of 128 MiB, as the highest level of zstd has.
+const MOST_MEMORY: u64 = 136 << 20;
+/// What zstd says of a frame that would take more.
+const ZSTD_REFUSAL: &str = "too much memory";
+
 /// How a stream is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -62,7 +67,10 @@ impl Stream {
             Compression::None | Compression::Detect => raw,
             Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(buffered(raw))),
             Compression::Xz => {
-                Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(buffered(raw)))
+                let flags = liblzma::stream::CONCATENATED;
+                let decoder = liblzma::stream::Stream::new_stream_decoder(MOST_MEMORY, flags);
+                let decoder = decoder.map_err(|error| wrap(error.into()))?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(buffered(raw), decoder))
             }
             Compression::Zstd => {
                 Box::new(zstd::stream::read::Decoder::with_buffer(buffered(raw)).map_err(wrap)?)
@@ -98,7 +106,17 @@ impl Stream {
 
     /// What failed, unless it was told to.
     fn failure(job: &Job, context: String, source: io::Error) -> Error {
-        job.check().err().unwrap_or_else(|| Error::io(context, source))
+        if let Err(cancelled) = job.check() {
+            return cancelled;
+        }
+        let limit = source.get_ref().and_then(|inner| inner.downcast_ref());
+        if matches!(limit, Some(liblzma::stream::Error::MemLimit))
+            || source.to_string().contains(ZSTD_REFUSAL)
+        {
+            let most = MOST_MEMORY >> 20;
+            return Error::Unsupported(format!("{context}: unpacking takes more than {most} MiB"));
+        }
+        Error::io(context, source)
     }
 }
 
